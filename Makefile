@@ -1,0 +1,69 @@
+# mod_session_rs. `make help` lists the targets; each installs what it lacks on Debian (tools/deps).
+
+CARGO  ?= cargo
+APXS   ?= apxs
+PORT   ?= 8080
+PREFIX ?= /usr/local
+export APXS PORT
+
+# Where httpd looks for modules and headers.
+LIBEXECDIR = $(shell $(APXS) -q LIBEXECDIR)
+INCLUDEDIR = $(shell $(APXS) -q INCLUDEDIR)
+DATADIR    = $(PREFIX)/share/mod_session_rs
+
+target := $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := build
+.PHONY: build run test check bench install clean deps help
+.NOTPARALLEL:
+
+build: deps-build ## build build/mod_session.so and build/htsession (the default)
+	$(CARGO) build --release
+	@install -d build
+	@install -m 755 $(target)/release/libmod_session_rs.so build/mod_session.so
+	@install -m 755 $(target)/release/htsession build/htsession
+
+run: deps-run build build/mod_visits.so ## run the demo on 127.0.0.1:8080; another port: make run PORT=9000
+	@exec apache-conf/demo/run
+
+# apxs puts its objects beside the source, hence the copy.
+build/mod_visits.so: apache-conf/demo/mod_visits.c c_shim/session_api.h
+	@install -d build/demo
+	@cp apache-conf/demo/mod_visits.c build/demo
+	@$(APXS) -c -I c_shim build/demo/mod_visits.c >build/demo/log 2>&1 || { cat build/demo/log; exit 1; }
+	@install -m 755 build/demo/.libs/mod_visits.so $@
+
+test: deps-test ## run all tests: cargo test --features faults
+	$(CARGO) test --features faults
+
+check: deps-check ## check format and lints
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --features faults -- -D warnings
+	$(CARGO) clippy --lib --no-default-features -- -D warnings
+
+bench: deps-bench build ## compare with other session modules over HTTP
+	$(CARGO) bench --bench http
+
+install: ## install the module, htsession and session_api.h; DESTDIR, PREFIX and APXS count
+	$(if $(LIBEXECDIR),,$(error $(APXS) not found: make deps))
+	@{ test -f build/mod_session.so && test -f build/htsession; } || $(MAKE) build
+	install -d "$(DESTDIR)$(LIBEXECDIR)" "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(DATADIR)"
+	install -m 644 build/mod_session.so "$(DESTDIR)$(LIBEXECDIR)/mod_session_rs.so"
+	install -m 644 c_shim/session_api.h "$(DESTDIR)$(INCLUDEDIR)/session_api.h"
+	install -m 755 build/htsession "$(DESTDIR)$(PREFIX)/bin/htsession"
+	install -m 644 apache-conf/*.conf "$(DESTDIR)$(DATADIR)"
+	sed 's|^LoadModule session_module .*|LoadModule session_module $(LIBEXECDIR)/mod_session_rs.so|' \
+	    apache-conf/session.load >"$(DESTDIR)$(DATADIR)/session.load"
+	@echo "Next: $(DATADIR)/session.load says how to load it."
+
+clean: ## remove everything built
+	$(CARGO) clean
+	rm -rf build
+
+deps: deps-run deps-test deps-check ## install what run, test and check need
+
+deps-%:
+	@tools/deps $*
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

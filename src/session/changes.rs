@@ -1,0 +1,207 @@
+//! What a request did to a session. A commit replays it on the newest record, so that changes to different keys are never lost,
+//! in any lock mode, and additions are exact.
+
+use std::collections::BTreeMap;
+
+use super::value::Value;
+use super::values::{Values, fold};
+
+#[derive(Debug, Clone, PartialEq)]
+enum Change {
+    Set(Value),
+    Unset,
+    Add(i64),
+}
+
+/// The recorded changes of a request: at most one for each key, behind an optional `clear`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    cleared: bool,
+    by_folded: BTreeMap<String, (String, Change)>,
+}
+
+impl Changes {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.cleared && self.by_folded.is_empty()
+    }
+
+    pub fn set(&mut self, key: &str, value: Value) {
+        self.record(key, Change::Set(value));
+    }
+
+    pub fn unset(&mut self, key: &str) {
+        self.record(key, Change::Unset);
+    }
+
+    /// Everything that was there goes; what is recorded afterwards stays.
+    pub fn clear(&mut self) {
+        self.by_folded.clear();
+        self.cleared = true;
+    }
+
+    pub fn add(&mut self, key: &str, delta: i64) {
+        let next = match self.by_folded.get(&fold(key)) {
+            None if self.cleared => Change::Set(Value::Int(delta)),
+            None => Change::Add(delta),
+            Some((_, Change::Add(before))) => Change::Add(before.saturating_add(delta)),
+            Some((_, Change::Set(value))) => Change::Set(added(Some(value), delta)),
+            Some((_, Change::Unset)) => Change::Set(Value::Int(delta)),
+        };
+        self.record(key, next);
+    }
+
+    /// Replays the changes on `values`.
+    pub fn apply(&self, values: &mut Values) {
+        if self.cleared {
+            values.clear();
+        }
+        for (key, change) in self.by_folded.values() {
+            match change {
+                Change::Set(value) => values.set(key, value.clone()),
+                Change::Unset => values.remove(key),
+                Change::Add(delta) => {
+                    let sum = added(values.find(key).map(|(_, value)| value), *delta);
+                    values.set(key, sum);
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, key: &str, change: Change) {
+        self.by_folded.entry(fold(key)).or_insert_with(|| (key.to_owned(), Change::Unset)).1 = change;
+    }
+}
+
+/// `value + delta`. Something else than an integer counts as 0: somebody replaced the counter meanwhile, and the last writer wins.
+fn added(value: Option<&Value>, delta: i64) -> Value {
+    match value {
+        Some(Value::Int(number)) => Value::Int(number.saturating_add(delta)),
+        _ => Value::Int(delta),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Op {
+        Set(usize, i64),
+        Unset(usize),
+        Clear,
+        Add(usize, i64),
+    }
+
+    const KEYS: [&str; 4] = ["a", "b", "C", "d"];
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            (0..4usize, -5i64..5).prop_map(|(k, v)| Op::Set(k, v)),
+            (0..4usize).prop_map(Op::Unset),
+            Just(Op::Clear),
+            (0..4usize, -5i64..5).prop_map(|(k, v)| Op::Add(k, v)),
+        ]
+    }
+
+    /// The oracle: each operation carried out at once.
+    fn directly(values: &mut Values, ops: &[Op]) {
+        for op in ops {
+            match op {
+                Op::Set(k, v) => values.set(KEYS[*k], Value::Int(*v)),
+                Op::Unset(k) => values.remove(KEYS[*k]),
+                Op::Clear => values.clear(),
+                Op::Add(k, d) => {
+                    let sum = added(values.get(KEYS[*k]), *d);
+                    values.set(KEYS[*k], sum);
+                }
+            }
+        }
+    }
+
+    fn recorded(ops: &[Op]) -> Changes {
+        let mut changes = Changes::default();
+        for op in ops {
+            match op {
+                Op::Set(k, v) => changes.set(KEYS[*k], Value::Int(*v)),
+                Op::Unset(k) => changes.unset(KEYS[*k]),
+                Op::Clear => changes.clear(),
+                Op::Add(k, d) => changes.add(KEYS[*k], *d),
+            }
+        }
+        changes
+    }
+
+    fn values(pairs: Vec<(usize, i64)>) -> Values {
+        let mut values = Values::default();
+        for (k, v) in pairs {
+            values.set(KEYS[k], Value::Int(v));
+        }
+        values
+    }
+
+    proptest! {
+        #[test]
+        fn replaying_the_record_equals_doing_it_at_once(
+            start in prop::collection::vec((0..4usize, -5i64..5), 0..4),
+            ops in prop::collection::vec(op(), 0..12),
+        ) {
+            let (mut one, mut other) = (values(start.clone()), values(start));
+            directly(&mut one, &ops);
+            recorded(&ops).apply(&mut other);
+            prop_assert_eq!(one, other);
+        }
+
+        #[test]
+        fn changes_to_different_keys_commute(
+            start in prop::collection::vec((0..4usize, -5i64..5), 0..4),
+            ours in prop::collection::vec((0..2usize, any::<bool>()), 0..6),
+            theirs in prop::collection::vec((2..4usize, any::<bool>()), 0..6),
+        ) {
+            let ops = |list: &[(usize, bool)]| list.iter().map(|&(k, set)| if set { Op::Set(k, 9) } else { Op::Unset(k) }).collect::<Vec<_>>();
+            let (ours, theirs) = (recorded(&ops(&ours)), recorded(&ops(&theirs)));
+            let (mut one, mut other) = (values(start.clone()), values(start));
+            ours.apply(&mut one);
+            theirs.apply(&mut one);
+            theirs.apply(&mut other);
+            ours.apply(&mut other);
+            prop_assert_eq!(one, other);
+        }
+
+        #[test]
+        fn additions_are_exact_in_any_order(deltas in prop::collection::vec((any::<bool>(), -1000i64..1000), 0..20)) {
+            let (mut ours, mut theirs) = (Changes::default(), Changes::default());
+            for (mine, delta) in &deltas {
+                if *mine { ours.add("n", *delta) } else { theirs.add("n", *delta) }
+            }
+            let mut result = Values::default();
+            theirs.apply(&mut result);
+            ours.apply(&mut result);
+            let sum = deltas.iter().map(|(_, delta)| delta).sum::<i64>();
+            let counted = match result.get("n") { Some(Value::Int(n)) => *n, _ => 0 };
+            prop_assert_eq!(counted, sum);
+        }
+    }
+
+    #[test]
+    fn a_key_that_somebody_else_spelled_differently_is_the_same_key() {
+        let mut newest = Values::default();
+        newest.set("Cart", Value::Int(1));
+        let mut changes = Changes::default();
+        changes.set("cart", Value::Int(2));
+        changes.apply(&mut newest);
+        assert_eq!(newest.iter().collect::<Vec<_>>(), [("Cart", &Value::Int(2))]);
+    }
+
+    #[test]
+    fn an_addition_saturates() {
+        let mut newest = Values::default();
+        newest.set("n", Value::Int(i64::MAX - 1));
+        let mut changes = Changes::default();
+        changes.add("n", 5);
+        changes.apply(&mut newest);
+        assert_eq!(newest.get("n"), Some(&Value::Int(i64::MAX)));
+    }
+}

@@ -1,0 +1,360 @@
+//! The session cookie: how it is declared, found in a request and written into a response (RFC 6265bis).
+
+use std::fmt::Write as _;
+
+use super::id::Id;
+
+/// A client that sends more well-formed ids than this is not served by trying on.
+pub const MAX_CANDIDATES: usize = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secure {
+    /// Follows the scheme of the request.
+    Auto,
+    On,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameSite {
+    Lax,
+    Strict,
+    None,
+}
+
+/// What `SessionIdCookie` declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CookieRule {
+    pub name: String,
+    pub path: String,
+    pub domain: Option<String>,
+    /// Seconds; `None`: a cookie of the browser session.
+    pub max_age: Option<u64>,
+    pub secure: Secure,
+    pub http_only: bool,
+    pub same_site: SameSite,
+    pub partitioned: bool,
+}
+
+impl Default for CookieRule {
+    fn default() -> Self {
+        CookieRule {
+            name: "sid".into(),
+            path: "/".into(),
+            domain: None,
+            max_age: None,
+            secure: Secure::Auto,
+            http_only: true,
+            same_site: SameSite::Lax,
+            partitioned: false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CookieError {
+    #[error("'{0}' is no cookie name: use letters, digits and -_.")]
+    Name(String),
+    #[error(
+        "unknown attribute '{0}': use Path=, Domain=, Max-Age=, Secure=auto|on|off, HttpOnly=on|off, SameSite=Lax|Strict|None or Partitioned"
+    )]
+    Attribute(String),
+    #[error("'{0}' given twice: leave one")]
+    Twice(String),
+    #[error("'{1}' is no value of {0}: use {2}")]
+    Value(&'static str, String, &'static str),
+    #[error("a name that begins with {0} needs {1}")]
+    Prefix(&'static str, &'static str),
+    #[error("{0} needs a secure cookie: add Secure=on")]
+    NeedsSecure(&'static str),
+}
+
+impl CookieRule {
+    /// Reads the words of `SessionIdCookie name [attribute…]`.
+    ///
+    /// # Errors
+    /// Says which word is wrong and what to write instead.
+    pub fn parse(name: &str, attributes: &[&str]) -> Result<CookieRule, CookieError> {
+        if name.is_empty() || !name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c)) {
+            return Err(CookieError::Name(name.into()));
+        }
+        let mut rule = CookieRule { name: name.into(), ..CookieRule::default() };
+        let mut seen: Vec<String> = Vec::new();
+        for &attribute in attributes {
+            let (word, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+            let word = word.to_ascii_lowercase();
+            if seen.contains(&word) {
+                return Err(CookieError::Twice(attribute.into()));
+            }
+            match word.as_str() {
+                "path" => rule.path = path(value)?,
+                "domain" => rule.domain = Some(domain(value)?),
+                "max-age" => rule.max_age = Some(max_age(value)?),
+                "secure" => {
+                    rule.secure = match value.to_ascii_lowercase().as_str() {
+                        "auto" => Secure::Auto,
+                        "on" => Secure::On,
+                        "off" => Secure::Off,
+                        _ => return Err(CookieError::Value("Secure", value.into(), "auto, on or off")),
+                    }
+                }
+                "httponly" => {
+                    rule.http_only = match value.to_ascii_lowercase().as_str() {
+                        "on" => true,
+                        "off" => false,
+                        _ => return Err(CookieError::Value("HttpOnly", value.into(), "on or off")),
+                    }
+                }
+                "samesite" => {
+                    rule.same_site = match value.to_ascii_lowercase().as_str() {
+                        "lax" => SameSite::Lax,
+                        "strict" => SameSite::Strict,
+                        "none" => SameSite::None,
+                        _ => return Err(CookieError::Value("SameSite", value.into(), "Lax, Strict or None")),
+                    }
+                }
+                "partitioned" if attribute.len() == word.len() => rule.partitioned = true,
+                _ => return Err(CookieError::Attribute(attribute.into())),
+            }
+            seen.push(word);
+        }
+        rule.with_rules_of_prefix(seen.iter().any(|word| word == "secure"))
+    }
+
+    /// Browsers drop a cookie that breaks the rules of its prefix, so we refuse it where an administrator sees it.
+    fn with_rules_of_prefix(mut self, secure_said: bool) -> Result<CookieRule, CookieError> {
+        let lower = self.name.to_ascii_lowercase();
+        let prefix = ["__Host-", "__Secure-"].into_iter().find(|prefix| lower.starts_with(&prefix.to_ascii_lowercase()));
+        if let Some(prefix) = prefix {
+            if secure_said && self.secure != Secure::On {
+                return Err(CookieError::Prefix(prefix, "Secure=on"));
+            }
+            self.secure = Secure::On;
+            if prefix == "__Host-" && self.path != "/" {
+                return Err(CookieError::Prefix(prefix, "Path=/"));
+            }
+            if prefix == "__Host-" && self.domain.is_some() {
+                return Err(CookieError::Prefix(prefix, "no Domain"));
+            }
+        }
+        if self.secure == Secure::Off && self.same_site == SameSite::None {
+            return Err(CookieError::NeedsSecure("SameSite=None"));
+        }
+        if self.secure == Secure::Off && self.partitioned {
+            return Err(CookieError::NeedsSecure("Partitioned"));
+        }
+        Ok(self)
+    }
+
+    /// The well-formed, different ids under our name, in the order of the client. What is not well-formed is no id of ours
+    /// and costs no look into the store.
+    #[must_use]
+    pub fn candidates(&self, headers: &[&[u8]]) -> Vec<Id> {
+        let mut found: Vec<Id> = Vec::new();
+        for pair in headers.iter().flat_map(|header| header.split(|&c| c == b';' || c == b',')) {
+            let pair = pair.trim_ascii();
+            let Some(value) = pair.strip_prefix(self.name.as_bytes()).and_then(|rest| rest.strip_prefix(b"=")) else { continue };
+            if let Some(id) = Id::parse(value)
+                && !found.contains(&id)
+            {
+                found.push(id);
+                if found.len() == MAX_CANDIDATES {
+                    break;
+                }
+            }
+        }
+        found
+    }
+
+    /// The value of a `Set-Cookie` header that hands out `id`.
+    #[must_use]
+    pub fn set(&self, id: &Id, https: bool) -> String {
+        self.header(id.expose(), self.max_age, https)
+    }
+
+    /// The value of a `Set-Cookie` header that makes the client forget the id. It repeats path and domain, or another cookie goes.
+    #[must_use]
+    pub fn clear(&self, https: bool) -> String {
+        self.header("", Some(0), https)
+    }
+
+    fn header(&self, value: &str, max_age: Option<u64>, https: bool) -> String {
+        let mut text = format!("{}={value}; Path={}", self.name, self.path);
+        if let Some(domain) = &self.domain {
+            let _ = write!(text, "; Domain={domain}");
+        }
+        match max_age {
+            // Some clients know Expires only.
+            Some(0) => text.push_str("; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"),
+            Some(seconds) => {
+                let _ = write!(text, "; Max-Age={seconds}");
+            }
+            None => {}
+        }
+        if self.secure == Secure::On || (self.secure == Secure::Auto && https) {
+            text.push_str("; Secure");
+        }
+        if self.http_only {
+            text.push_str("; HttpOnly");
+        }
+        text.push_str(match self.same_site {
+            SameSite::Lax => "; SameSite=Lax",
+            SameSite::Strict => "; SameSite=Strict",
+            SameSite::None => "; SameSite=None",
+        });
+        if self.partitioned {
+            text.push_str("; Partitioned");
+        }
+        text
+    }
+}
+
+fn path(value: &str) -> Result<String, CookieError> {
+    if value.starts_with('/') && value.bytes().all(|c| (0x21..0x7f).contains(&c) && c != b';' && c != b',') {
+        Ok(value.into())
+    } else {
+        Err(CookieError::Value("Path", value.into(), "an absolute URL path such as / or /app"))
+    }
+}
+
+fn domain(value: &str) -> Result<String, CookieError> {
+    let plain = value.strip_prefix('.').unwrap_or(value);
+    if !plain.is_empty() && plain.bytes().all(|c| c.is_ascii_alphanumeric() || b"-._".contains(&c)) {
+        Ok(value.into())
+    } else {
+        Err(CookieError::Value("Domain", value.into(), "a host name such as example.org"))
+    }
+}
+
+/// Browsers cap the age of a cookie at 400 days; more than ten years is a mistake.
+fn max_age(value: &str) -> Result<u64, CookieError> {
+    let seconds = value.parse().ok().filter(|seconds| (1..=315_360_000).contains(seconds));
+    seconds.ok_or_else(|| CookieError::Value("Max-Age", value.into(), "seconds, 1 to 315360000"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(n: u8) -> Id {
+        Id::from_random([n; 24])
+    }
+
+    fn found(header: &str) -> Vec<Id> {
+        CookieRule::default().candidates(&[header.as_bytes()])
+    }
+
+    #[test]
+    fn the_default_cookie_is_the_documented_one() {
+        let rule = CookieRule::default();
+        assert_eq!(rule.set(&id(0), false), format!("sid={}; Path=/; HttpOnly; SameSite=Lax", "A".repeat(32)));
+        assert_eq!(rule.set(&id(0), true), format!("sid={}; Path=/; Secure; HttpOnly; SameSite=Lax", "A".repeat(32)));
+    }
+
+    #[test]
+    fn every_attribute_is_on_the_cookie_and_on_its_removal() {
+        let words = ["Path=/app", "Domain=example.org", "Max-Age=60", "Secure=on", "HttpOnly=off", "SameSite=None", "Partitioned"];
+        let rule = CookieRule::parse("app.sid", &words).unwrap();
+        assert_eq!(
+            rule.set(&id(0), false),
+            format!("app.sid={}; Path=/app; Domain=example.org; Max-Age=60; Secure; SameSite=None; Partitioned", "A".repeat(32))
+        );
+        assert_eq!(
+            rule.clear(false),
+            "app.sid=; Path=/app; Domain=example.org; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Secure; SameSite=None; Partitioned"
+        );
+    }
+
+    #[test]
+    fn wrong_words_are_refused_with_the_remedy() {
+        for (name, attributes) in [
+            ("", &[][..]),
+            ("a b", &[]),
+            ("a=b", &[]),
+            ("sid", &["Path=app"]),
+            ("sid", &["Path=/a;b"]),
+            ("sid", &["Domain="]),
+            ("sid", &["Max-Age=0"]),
+            ("sid", &["Max-Age=soon"]),
+            ("sid", &["Secure=maybe"]),
+            ("sid", &["Secure"]),
+            ("sid", &["HttpOnly"]),
+            ("sid", &["SameSite=Loose"]),
+            ("sid", &["Partitioned=on"]),
+            ("sid", &["Colour=red"]),
+            ("sid", &["Path=/", "Path=/b"]),
+            ("sid", &["SameSite=None", "Secure=off"]),
+            ("sid", &["Partitioned", "Secure=off"]),
+            ("__Host-sid", &["Path=/app"]),
+            ("__Host-sid", &["Domain=example.org"]),
+            ("__Host-sid", &["Secure=auto"]),
+            ("__Secure-sid", &["Secure=off"]),
+        ] {
+            assert!(CookieRule::parse(name, attributes).is_err(), "{name} {attributes:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefixed_name_makes_the_cookie_secure_by_itself() {
+        assert_eq!(CookieRule::parse("__Host-sid", &[]).unwrap().secure, Secure::On);
+        assert_eq!(CookieRule::parse("__Secure-sid", &["Path=/x", "Secure=on"]).unwrap().secure, Secure::On);
+    }
+
+    #[test]
+    fn well_formed_ids_are_found_among_others() {
+        let (a, b) = (id(1), id(2));
+        let header = format!(
+            "x=1; sid=bad; sid={} ;sid=\"{}\"; SID={}; xsid={}; sid={}, sid={}",
+            a.expose(),
+            b.expose(),
+            b.expose(),
+            b.expose(),
+            a.expose(),
+            b.expose()
+        );
+        assert_eq!(found(&header), [a, b]);
+    }
+
+    #[test]
+    fn what_is_not_well_formed_is_no_candidate() {
+        let valid = id(1);
+        for bad in [
+            "sid",
+            "sid=",
+            "sid==",
+            "=sid",
+            "",
+            ";;;",
+            "sid=../../../../etc/passwd",
+            &format!("sid={}x", valid.expose()),
+            &format!("sid= {}", valid.expose()),
+        ] {
+            assert!(found(bad).is_empty(), "{bad:?}");
+        }
+        assert!(found(&format!("sid={}", "a".repeat(65_536))).is_empty());
+    }
+
+    #[test]
+    fn at_most_eight_candidates_are_tried_and_malformed_ones_do_not_count() {
+        let bad = "sid=x; ".repeat(60);
+        let many: String = (0..20).map(|n| format!("sid={}; ", id(n).expose())).collect();
+        assert_eq!(found(&(bad + &many)).len(), MAX_CANDIDATES);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_headers_never_panic(header in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = CookieRule::default().candidates(&[&header]);
+        }
+
+        #[test]
+        fn what_we_set_we_find(bytes in any::<[u8; 24]>(), before in "[a-z=; ]{0,20}") {
+            let id = Id::from_random(bytes);
+            let sent = CookieRule::default().set(&id, false);
+            let pair = sent.split(';').next().unwrap();
+            prop_assert_eq!(found(&format!("{before}; {pair}; y=2")), [id]);
+        }
+    }
+}

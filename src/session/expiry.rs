@@ -1,0 +1,143 @@
+//! When a session ends, and when a renewal is worth a write.
+
+use super::record::Record;
+use super::time::{MICROS, Timestamp};
+
+/// The rules of one section of the configuration. Spans in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expiry {
+    /// `SessionTouchInterval`; `None`: a sixtieth of the timeout, at most a minute.
+    pub touch_interval: Option<u64>,
+    /// `SessionLifetime`; `None`: no end but idleness.
+    pub lifetime: Option<u64>,
+}
+
+impl Expiry {
+    fn interval(&self, timeout: u64) -> u64 {
+        self.touch_interval.unwrap_or((timeout.saturating_mul(MICROS) / 60).min(60 * MICROS))
+    }
+
+    /// The end that nothing extends.
+    fn end_of_life(&self, record: &Record) -> Timestamp {
+        self.lifetime.map_or(Timestamp::NEVER, |span| record.created.plus(span))
+    }
+
+    /// The expiry to store with a record that is written now. One touch interval is added, since an access within it is not
+    /// written: so expiry never comes early, and at most one interval late.
+    #[must_use]
+    pub fn at_write(&self, record: &Record, now: Timestamp) -> Timestamp {
+        let idle = now.plus(record.timeout.saturating_mul(MICROS)).plus(self.interval(record.timeout));
+        idle.min(self.end_of_life(record))
+    }
+
+    /// Whether a record with this stored expiry is still a session.
+    #[must_use]
+    pub fn alive(&self, record: &Record, expires: Timestamp, now: Timestamp) -> bool {
+        now < expires && self.within_lifetime(record, now)
+    }
+
+    /// What is judged again at commit: a request may outlive the idle timeout of its session, but not its lifetime.
+    #[must_use]
+    pub fn within_lifetime(&self, record: &Record, now: Timestamp) -> bool {
+        now < self.end_of_life(record)
+    }
+
+    /// Whether an access now has to be written.
+    #[must_use]
+    pub fn touch_due(&self, record: &Record, expires: Timestamp, now: Timestamp) -> bool {
+        let needed = now.plus(record.timeout.saturating_mul(MICROS)).min(self.end_of_life(record));
+        record.accessed > now || now.since(record.accessed) >= self.interval(record.timeout) || expires < needed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::session::values::Values;
+
+    fn record(created: u64, accessed: u64, timeout: u64) -> Record {
+        Record {
+            incarnation: 1,
+            created: Timestamp(created),
+            accessed: Timestamp(accessed),
+            timeout,
+            presented: false,
+            user: None,
+            values: Values::default(),
+        }
+    }
+
+    proptest! {
+        /// A history of accesses at random gaps, each judged, touched if due, as the module does.
+        #[test]
+        fn expiry_never_comes_early_and_at_most_one_interval_late(
+            timeout in 1..5000u64,
+            interval in prop::option::of(0..100_000_000u64),
+            gaps in prop::collection::vec(0..3_000_000_000u64, 1..40),
+        ) {
+            let rules = Expiry { touch_interval: interval, lifetime: None };
+            let mut now = Timestamp(1_000_000);
+            let mut session = record(now.0, now.0, timeout);
+            let mut expires = rules.at_write(&session, now);
+            for gap in gaps {
+                let last_access = now;
+                now = now.plus(gap);
+                let idle = now.since(last_access);
+                let alive = rules.alive(&session, expires, now);
+                if idle < timeout * MICROS {
+                    prop_assert!(alive, "early: idle {idle} of {timeout} s");
+                }
+                if idle >= timeout * MICROS + rules.interval(timeout) {
+                    prop_assert!(!alive, "late: idle {idle} of {timeout} s");
+                }
+                if !alive { break }
+                if rules.touch_due(&session, expires, now) {
+                    session.accessed = now;
+                    expires = rules.at_write(&session, now);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn touches_are_throttled_to_the_interval() {
+        let rules = Expiry { touch_interval: Some(10 * MICROS), lifetime: None };
+        let session = record(0, 0, 100);
+        let expires = rules.at_write(&session, Timestamp(0));
+        assert!(!rules.touch_due(&session, expires, Timestamp(9 * MICROS)));
+        assert!(rules.touch_due(&session, expires, Timestamp(10 * MICROS)));
+    }
+
+    #[test]
+    fn the_default_interval_is_a_sixtieth_of_the_timeout_at_most_a_minute() {
+        let rules = Expiry::default();
+        assert_eq!(rules.interval(1800), 30 * MICROS);
+        assert_eq!(rules.interval(86_400), 60 * MICROS);
+        assert_eq!(rules.interval(1), MICROS / 60);
+    }
+
+    #[test]
+    fn nothing_extends_the_lifetime_and_its_end_is_not_touched_again_and_again() {
+        let rules = Expiry { touch_interval: None, lifetime: Some(100 * MICROS) };
+        let session = record(0, 99 * MICROS, 1800);
+        let expires = rules.at_write(&session, Timestamp(99 * MICROS));
+        assert_eq!(expires, Timestamp(100 * MICROS));
+        assert!(!rules.touch_due(&session, expires, Timestamp(99 * MICROS + 1)));
+        assert!(!rules.alive(&session, Timestamp::NEVER, Timestamp(100 * MICROS)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_leads_to_a_touch() {
+        let rules = Expiry::default();
+        let session = record(0, 5_000 * MICROS, 60);
+        assert!(rules.touch_due(&session, Timestamp(5_060 * MICROS), Timestamp(1_000 * MICROS)));
+    }
+
+    #[test]
+    fn a_timeout_beyond_all_measure_does_not_overflow() {
+        let session = record(0, 0, u64::MAX);
+        assert_eq!(Expiry::default().at_write(&session, Timestamp(1)), Timestamp::NEVER);
+    }
+}

@@ -1,0 +1,374 @@
+//! One session as the requests of a tree see it: the record as last read or written, and the changes since.
+
+use super::changes::Changes;
+use super::expiry::Expiry;
+use super::id::{Id, Key};
+use super::record::Record;
+use super::time::Timestamp;
+use super::value::{KeyError, Value, check_key};
+use super::values::Values;
+
+/// How the session stands to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing is stored yet.
+    New,
+    /// The store holds it, with this expiry.
+    Stored(Timestamp),
+    /// This request took the storage away; a save creates it anew under the same id.
+    Removed,
+    /// Somebody else deleted, invalidated or outlived it meanwhile: nothing revives it.
+    Gone,
+}
+
+/// What a commit has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intent {
+    Nothing,
+    Create,
+    Update,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("the session would grow beyond SessionMaxSize")]
+    TooLarge,
+    #[error("the value is not an integer")]
+    NotAnInteger,
+}
+
+#[derive(Debug)]
+pub struct Session {
+    identity: Option<(Id, Key)>,
+    phase: Phase,
+    base: Record,
+    values: Values,
+    changes: Changes,
+    new_timeout: Option<u64>,
+    renews: bool,
+    opened: Timestamp,
+    max_size: usize,
+}
+
+impl Session {
+    /// A session that nothing is stored of.
+    #[must_use]
+    pub fn blank(now: Timestamp, timeout: u64, max_size: usize) -> Session {
+        let base = Record { incarnation: 0, created: now, accessed: now, timeout, presented: false, user: None, values: Values::default() };
+        Session::new(None, Phase::New, base, now, max_size)
+    }
+
+    /// A session as the store holds it.
+    #[must_use]
+    pub fn stored(id: Id, key: Key, record: Record, expires: Timestamp, now: Timestamp, max_size: usize) -> Session {
+        Session::new(Some((id, key)), Phase::Stored(expires), record, now, max_size)
+    }
+
+    fn new(identity: Option<(Id, Key)>, phase: Phase, base: Record, opened: Timestamp, max_size: usize) -> Session {
+        let values = base.values.clone();
+        Session { identity, phase, base, values, changes: Changes::default(), new_timeout: None, renews: false, opened, max_size }
+    }
+
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    #[must_use]
+    pub fn id(&self) -> Option<&Id> {
+        self.identity.as_ref().map(|(id, _)| id)
+    }
+
+    #[must_use]
+    pub fn key(&self) -> Option<&Key> {
+        self.identity.as_ref().map(|(_, key)| key)
+    }
+
+    /// Gives a new session its id before the first save, for those who ask.
+    pub fn identify(&mut self, id: Id, key: Key) {
+        self.identity = Some((id, key));
+    }
+
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.base.incarnation
+    }
+
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        self.base.created.not_after(self.opened)
+    }
+
+    /// The access before this one.
+    #[must_use]
+    pub fn accessed(&self) -> Timestamp {
+        self.base.accessed.not_after(self.opened)
+    }
+
+    #[must_use]
+    pub fn timeout(&self) -> u64 {
+        self.new_timeout.unwrap_or(self.base.timeout)
+    }
+
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.base.user.as_deref()
+    }
+
+    #[must_use]
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        !self.changes.is_empty() || self.new_timeout.is_some()
+    }
+
+    /// # Errors
+    /// A key that is malformed or differs from an existing one only in case, or too much data. Nothing is changed then.
+    pub fn set(&mut self, key: &str, value: Value) -> Result<(), ChangeError> {
+        self.values.check(key)?;
+        let replaced = self.values.get(key).map_or(0, |old| key.len() + 2 + old.weight());
+        if self.values.weight() - replaced + key.len() + 2 + value.weight() > self.max_size {
+            return Err(ChangeError::TooLarge);
+        }
+        self.values.set(key, value.clone());
+        self.changes.set(key, value);
+        Ok(())
+    }
+
+    /// # Errors
+    /// As [`Session::set`], or the value there is not an integer.
+    pub fn add(&mut self, key: &str, delta: i64) -> Result<(), ChangeError> {
+        let sum = match self.values.get(key) {
+            None => Value::Int(delta),
+            Some(Value::Int(number)) => Value::Int(number.saturating_add(delta)),
+            Some(_) => return Err(ChangeError::NotAnInteger),
+        };
+        self.values.check(key)?;
+        self.values.set(key, sum);
+        self.changes.add(key, delta);
+        Ok(())
+    }
+
+    /// Removes a value; one that is not there is no error.
+    ///
+    /// # Errors
+    /// The key is malformed.
+    pub fn unset(&mut self, key: &str) -> Result<(), KeyError> {
+        check_key(key)?;
+        if self.values.find(key).is_some_and(|(spelled, _)| spelled != key) {
+            return Err(KeyError::CaseConflict);
+        }
+        self.values.remove(key);
+        self.changes.unset(key);
+        Ok(())
+    }
+
+    pub fn clear(&mut self) {
+        self.values.clear();
+        self.changes.clear();
+    }
+
+    pub fn set_timeout(&mut self, seconds: u64) {
+        self.new_timeout = Some(seconds);
+    }
+
+    /// An open that renews the session.
+    pub fn renew(&mut self) {
+        self.renews = true;
+    }
+
+    /// Drops the changes since the last load or save.
+    pub fn revert(&mut self) {
+        self.values = self.base.values.clone();
+        self.changes = Changes::default();
+        self.new_timeout = None;
+    }
+
+    /// What a commit at `now` has to do.
+    #[must_use]
+    pub fn intent(&self, rules: &Expiry, now: Timestamp) -> Intent {
+        match self.phase {
+            Phase::New | Phase::Removed if self.has_changes() && !self.values.is_empty() => Intent::Create,
+            Phase::Stored(expires) if self.has_changes() || (self.renews && rules.touch_due(&self.base, expires, now)) => Intent::Update,
+            _ => Intent::Nothing,
+        }
+    }
+
+    /// The record of a session that is stored for the first time, or anew.
+    #[must_use]
+    pub fn record_to_create(&self, incarnation: u64, now: Timestamp) -> Record {
+        Record {
+            incarnation,
+            created: now,
+            accessed: now,
+            timeout: self.timeout(),
+            presented: false,
+            user: self.base.user.clone(),
+            values: self.values.clone(),
+        }
+    }
+
+    /// Our changes on the newest record, and its next expiry; `None`: that is another session or past its life.
+    #[must_use]
+    pub fn merged(&self, mut newest: Record, expires: Timestamp, rules: &Expiry, now: Timestamp) -> Option<(Record, Timestamp)> {
+        if newest.incarnation != self.base.incarnation || !rules.within_lifetime(&newest, now) {
+            return None;
+        }
+        self.changes.apply(&mut newest.values);
+        if self.renews {
+            newest.accessed = newest.accessed.not_after(now).max(self.opened);
+            newest.presented = true;
+        }
+        newest.timeout = self.new_timeout.unwrap_or(newest.timeout);
+        let expires = match (self.renews, self.new_timeout) {
+            (true, _) => rules.at_write(&newest, now),
+            (false, Some(_)) => rules.at_write(&newest, newest.accessed),
+            (false, None) => expires,
+        };
+        Some((newest, expires))
+    }
+
+    /// The store holds `record` now.
+    pub fn saved(&mut self, record: Record, expires: Timestamp) {
+        let accessed_before = self.base.accessed;
+        let existed = matches!(self.phase, Phase::Stored(_));
+        self.values = record.values.clone();
+        self.changes = Changes::default();
+        self.new_timeout = None;
+        self.renews = false;
+        self.phase = Phase::Stored(expires);
+        self.base = record;
+        if existed {
+            // `accessed` stays the access before this request, however often it saves.
+            self.base.accessed = accessed_before;
+        }
+    }
+
+    /// Takes over what the store holds by now; our changes stay on top of it.
+    pub fn reloaded(&mut self, record: Record, expires: Timestamp) {
+        self.values = record.values.clone();
+        self.changes.apply(&mut self.values);
+        self.phase = Phase::Stored(expires);
+        self.base = record;
+    }
+
+    pub fn removed(&mut self) {
+        self.phase = Phase::Removed;
+        self.changes = Changes::default();
+        self.new_timeout = None;
+    }
+
+    pub fn gone(&mut self) {
+        self.phase = Phase::Gone;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::id::Scope;
+
+    const NOW: Timestamp = Timestamp(1_000_000_000);
+    const RULES: Expiry = Expiry { touch_interval: None, lifetime: None };
+
+    fn stored() -> (Session, Record) {
+        let mut first = Session::blank(NOW, 1800, 4096);
+        first.set("n", Value::Int(1)).unwrap();
+        let record = first.record_to_create(42, NOW);
+        let id = Id::from_random([1; 24]);
+        let key = Key::derive(&Scope { name: "h".into(), cookie: "sid".into() }, &id);
+        (Session::stored(id, key, record.clone(), RULES.at_write(&record, NOW), NOW, 4096), record)
+    }
+
+    #[test]
+    fn only_a_new_session_with_values_is_created() {
+        let mut session = Session::blank(NOW, 1800, 4096);
+        assert_eq!(session.intent(&RULES, NOW), Intent::Nothing);
+        session.set("k", Value::Null).unwrap();
+        assert_eq!(session.intent(&RULES, NOW), Intent::Create);
+        session.unset("k").unwrap();
+        assert_eq!(session.intent(&RULES, NOW), Intent::Nothing);
+    }
+
+    #[test]
+    fn a_session_that_was_only_read_is_not_written_before_a_touch_is_due() {
+        let (mut session, _) = stored();
+        session.renew();
+        assert_eq!(session.intent(&RULES, NOW.plus(1_000_000)), Intent::Nothing);
+        assert_eq!(session.intent(&RULES, NOW.plus(31_000_000)), Intent::Update);
+    }
+
+    #[test]
+    fn a_commit_keeps_what_others_changed_and_names_its_incarnation() {
+        let (mut session, mut newest) = stored();
+        newest.values.set("other", Value::Text("theirs".into()));
+        newest.values.set("n", Value::Int(10));
+        session.add("n", 5).unwrap();
+        let merged = session.merged(newest.clone(), NOW, &RULES, NOW).unwrap().0;
+        assert_eq!(merged.values.get("n"), Some(&Value::Int(15)));
+        assert_eq!(merged.values.get("other"), Some(&Value::Text("theirs".into())));
+        newest.incarnation += 1;
+        assert_eq!(session.merged(newest, NOW, &RULES, NOW), None);
+    }
+
+    #[test]
+    fn a_commit_past_the_lifetime_is_refused() {
+        let (session, newest) = stored();
+        let rules = Expiry { lifetime: Some(10), ..RULES };
+        assert!(session.merged(newest.clone(), NOW, &rules, NOW.plus(9)).is_some());
+        assert!(session.merged(newest, NOW, &rules, NOW.plus(10)).is_none());
+    }
+
+    #[test]
+    fn what_would_not_fit_is_refused_at_once_and_changes_nothing() {
+        let (mut session, _) = stored();
+        assert_eq!(session.set("big", Value::Text("x".repeat(5000))), Err(ChangeError::TooLarge));
+        session.set("fits", Value::Text("x".repeat(4000))).unwrap();
+        session.set("fits", Value::Text("y".repeat(4000))).unwrap();
+        assert_eq!(session.set("more", Value::Text("x".repeat(100))), Err(ChangeError::TooLarge));
+        assert_eq!(session.values().len(), 2);
+    }
+
+    #[test]
+    fn revert_drops_the_changes_since_the_last_load_or_save() {
+        let (mut session, record) = stored();
+        session.clear();
+        session.set_timeout(5);
+        session.revert();
+        assert_eq!((session.values(), session.timeout()), (&record.values, 1800));
+        assert!(!session.has_changes());
+    }
+
+    #[test]
+    fn adding_to_something_else_than_an_integer_is_refused() {
+        let (mut session, _) = stored();
+        session.set("t", Value::Text("1".into())).unwrap();
+        assert_eq!(session.add("t", 1), Err(ChangeError::NotAnInteger));
+    }
+
+    #[test]
+    fn a_change_without_renewal_leaves_the_expiry_alone() {
+        let (mut session, record) = stored();
+        session.set("k", Value::Int(1)).unwrap();
+        assert_eq!(session.merged(record.clone(), NOW.plus(7), &RULES, NOW.plus(5)).unwrap().1, NOW.plus(7));
+        session.set_timeout(60);
+        assert_eq!(session.merged(record, NOW.plus(7), &RULES, NOW.plus(5)).unwrap().1, NOW.plus(61_000_000));
+    }
+
+    #[test]
+    fn accessed_stays_the_access_before_this_request() {
+        let (mut session, record) = stored();
+        let later = NOW.plus(60_000_000);
+        session.opened = later;
+        session.renew();
+        let (merged, expires) = session.merged(record, NOW, &RULES, later).unwrap();
+        assert_eq!((merged.accessed, expires), (later, RULES.at_write(&merged, later)));
+        session.saved(merged, expires);
+        assert_eq!(session.accessed(), NOW);
+    }
+}

@@ -1,0 +1,138 @@
+//! The values of a session by key. Keys keep their spelling; two keys never differ only in (ASCII) case, since request notes
+//! and the stock table could not tell them apart.
+
+use std::collections::BTreeMap;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::value::{KeyError, Value, check_key};
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Values {
+    by_folded: BTreeMap<String, (String, Value)>,
+    weight: usize,
+}
+
+/// What makes two keys the same.
+#[must_use]
+pub fn fold(key: &str) -> String {
+    key.to_ascii_lowercase()
+}
+
+fn entry_weight(key: &str, value: &Value) -> usize {
+    key.len() + 2 + value.weight()
+}
+
+impl Values {
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.by_folded.get(&fold(key)).filter(|(spelled, _)| spelled == key).map(|(_, value)| value)
+    }
+
+    /// The spelling and value of a key however it is written.
+    #[must_use]
+    pub fn find(&self, key: &str) -> Option<(&str, &Value)> {
+        self.by_folded.get(&fold(key)).map(|(spelled, value)| (spelled.as_str(), value))
+    }
+
+    /// # Errors
+    /// The key is not well-formed, or an existing key differs from it only in case.
+    pub fn check(&self, key: &str) -> Result<(), KeyError> {
+        check_key(key)?;
+        match self.find(key) {
+            Some((spelled, _)) if spelled != key => Err(KeyError::CaseConflict),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets a value; an existing key keeps its spelling.
+    pub fn set(&mut self, key: &str, value: Value) {
+        self.weight += entry_weight(key, &value);
+        match self.by_folded.entry(fold(key)) {
+            std::collections::btree_map::Entry::Occupied(mut slot) => {
+                let (spelled, old) = slot.get_mut();
+                self.weight -= entry_weight(spelled, old);
+                *old = value;
+            }
+            std::collections::btree_map::Entry::Vacant(slot) => {
+                slot.insert((key.to_owned(), value));
+            }
+        }
+    }
+
+    pub fn remove(&mut self, key: &str) {
+        if let Some((spelled, old)) = self.by_folded.remove(&fold(key)) {
+            self.weight -= entry_weight(&spelled, &old);
+        }
+    }
+
+    pub fn clear(&mut self) {
+        *self = Values::default();
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.by_folded.values().map(|(key, value)| (key.as_str(), value))
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_folded.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_folded.is_empty()
+    }
+
+    /// Bytes that the values take in a record, rounded up a little.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+}
+
+impl Serialize for Values {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let Value::Map(items) = Value::deserialize(from)? else { return Err(D::Error::custom("the values are not a map")) };
+        let mut values = Values::default();
+        for (key, value) in items {
+            values.set(&key, value);
+        }
+        Ok(values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_differs_only_in_case_is_refused_but_found() {
+        let mut values = Values::default();
+        values.set("Name", Value::Int(1));
+        assert_eq!(values.check("name"), Err(KeyError::CaseConflict));
+        assert_eq!(values.check("Name"), Ok(()));
+        assert_eq!(values.get("name"), None);
+        assert_eq!(values.find("NAME"), Some(("Name", &Value::Int(1))));
+    }
+
+    #[test]
+    fn the_weight_follows_every_change() {
+        let mut values = Values::default();
+        values.set("a", Value::Text("x".repeat(100)));
+        values.set("a", Value::Int(1));
+        values.set("b", Value::Bytes(vec![0; 10]));
+        values.remove("a");
+        values.remove("nothing");
+        assert_eq!(values.weight(), entry_weight("b", &Value::Bytes(vec![0; 10])));
+        values.remove("b");
+        assert_eq!((values.weight(), values.len()), (0, 0));
+    }
+}

@@ -1,0 +1,261 @@
+//! The rules for `SessionDir`: whose it must be, what may be in it, how it is made.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{self, AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+
+use crate::store::{Error, Result};
+
+/// The file that says: this directory is ours.
+pub const MARKER: &str = ".mod_session_rs";
+const MARKER_TEXT: &str = "file store 1\n";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Missing,
+    Empty,
+    Ours,
+}
+
+/// What [`examine`] found of a directory that may be used.
+#[derive(Debug)]
+pub struct Examined {
+    pub state: State,
+    /// Something an administrator should know.
+    pub warning: Option<String>,
+}
+
+/// Network file systems, by the magic number of statfs(2): their locks and their caches do not hold what we promise.
+const NETWORK: [(u32, &str); 9] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB2"),
+    (0x5346_414f, "AFS"),
+    (0x00c3_6400, "Ceph"),
+    (0x0bd0_0bd0, "Lustre"),
+    (0x7461_636f, "OCFS2"),
+    (0x0116_1970, "GFS2"),
+];
+
+fn unusable<T>(dir: &Path, why: &str, remedy: &str) -> Result<T> {
+    Err(Error::Unusable(format!("SessionDir {}: {why}; {remedy}", dir.display())))
+}
+
+fn io(path: &Path) -> impl FnOnce(Errno) -> Error {
+    let path = path.to_owned();
+    move |errno| Error::Io(path, errno.into())
+}
+
+/// Looks at a directory and changes nothing.
+///
+/// # Errors
+/// [`Error::Unusable`] names what is wrong and the remedy.
+pub fn examine(dir: &Path, owner: Uid) -> Result<Examined> {
+    let warning = temporary_ancestor(dir).map(|ancestor| {
+        format!(
+            "SessionDir {} lies below a temporary directory ({}): others may clean it up; choose a place such as /var/lib/apache2/sessions",
+            dir.display(),
+            ancestor.display()
+        )
+    });
+    let handle = match open_directory(dir) {
+        Ok(handle) => handle,
+        Err(Errno::NOENT) => {
+            let parent = dir.parent().unwrap_or(Path::new("/"));
+            return match std::fs::metadata(parent) {
+                Ok(found) if found.is_dir() => Ok(Examined { state: State::Missing, warning }),
+                _ => unusable(dir, "neither it nor its parent directory exists", "create the parent directory"),
+            };
+        }
+        Err(Errno::LOOP | Errno::NOTDIR) => {
+            return unusable(dir, "it is not a directory, or a symbolic link", "give the real path of a directory");
+        }
+        Err(errno) => return Err(Error::Io(dir.to_owned(), errno.into())),
+    };
+    let stat = fs::fstat(&handle).map_err(io(dir))?;
+    if stat.st_uid != owner.as_raw() {
+        let why = format!("it belongs to uid {}, not to the User of the server (uid {})", stat.st_uid, owner.as_raw());
+        return unusable(dir, &why, "chown it, or let the server make a new one");
+    }
+    if stat.st_mode & 0o022 != 0 {
+        return unusable(dir, &format!("others may write to it (mode {:04o})", stat.st_mode & 0o7777), "chmod 0700 it");
+    }
+    let kind = fs::fstatfs(&handle).map_err(io(dir))?.f_type;
+    if let Some((_, name)) = NETWORK.iter().find(|(magic, _)| i64::from(*magic) == kind || i64::from(magic.cast_signed()) == kind) {
+        return unusable(
+            dir,
+            &format!("it lies on {name}, a network file system"),
+            "use SessionStore redis or dbd to share sessions between machines",
+        );
+    }
+    if marked(dir)? {
+        return Ok(Examined { state: State::Ours, warning });
+    }
+    let mut entries = std::fs::read_dir(dir).map_err(|error| Error::Io(dir.to_owned(), error))?;
+    // A child may have marked the directory and begun to use it between the two looks.
+    if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != MARKER)) && !marked(dir)? {
+        return unusable(dir, "something else is in it", "give the sessions a directory of their own");
+    }
+    Ok(Examined { state: State::Empty, warning })
+}
+
+fn open_directory(dir: &Path) -> std::result::Result<OwnedFd, Errno> {
+    fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// An ancestor in which anybody may create and somebody cleans up.
+fn temporary_ancestor(dir: &Path) -> Option<&Path> {
+    dir.ancestors().skip(1).find(|ancestor| std::fs::metadata(ancestor).is_ok_and(|found| found.mode() & 0o1002 == 0o1002))
+}
+
+fn marked(dir: &Path) -> Result<bool> {
+    let path = dir.join(MARKER);
+    let file = match fs::open(&path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(false),
+        Err(errno) => return Err(Error::Io(path, errno.into())),
+    };
+    let mut text = String::new();
+    File::from(file).take(64).read_to_string(&mut text).map_err(|error| Error::Io(path, error))?;
+    // Another child has created the marker and not yet written it.
+    if text == MARKER_TEXT || text.is_empty() {
+        return Ok(true);
+    }
+    unusable(dir, &format!("it holds another store ('{}')", text.trim().escape_default()), "give this store a directory of its own")
+}
+
+/// Makes a directory that is missing, for `owner`. Run by the parent, which is root where a server has a `User`.
+///
+/// # Errors
+/// The directory cannot be made.
+pub fn make(dir: &Path, owner: Option<(Uid, Gid)>) -> Result<()> {
+    let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else {
+        return unusable(dir, "it is no directory below another", "give an absolute path");
+    };
+    let parent_handle = fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(io(parent))?;
+    match fs::mkdirat(&parent_handle, name, Mode::RWXU) {
+        Ok(()) => {}
+        Err(Errno::EXIST) => return Ok(()), // not made by us: its owner is not ours to set
+        Err(errno) => return Err(Error::Io(dir.to_owned(), errno.into())),
+    }
+    let made = fs::openat(&parent_handle, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        .map_err(io(dir))?;
+    if let Some((uid, gid)) = owner {
+        fs::fchown(&made, Some(uid), Some(gid)).map_err(io(dir))?;
+    }
+    Ok(())
+}
+
+/// Takes possession of a directory before its first use. Run by children and tools, never as root for others.
+///
+/// # Errors
+/// As [`examine`], or the marker cannot be written.
+pub fn claim(dir: &Path) -> Result<()> {
+    let me = rustix::process::geteuid();
+    let found = examine(dir, me)?;
+    if found.state == State::Missing {
+        make(dir, None)?;
+    }
+    let path = dir.join(MARKER);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match fs::open(&path, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(file) => File::from(file).write_all(MARKER_TEXT.as_bytes()).map_err(|error| {
+            let _ = std::fs::remove_file(&path);
+            Error::Io(path, error)
+        }),
+        Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(Error::Io(path, errno.into())),
+    }
+}
+
+/// Whether the directory carries its marker: one system call.
+///
+/// # Errors
+/// It cannot be told.
+pub fn is_claimed(dir: &Path) -> Result<bool> {
+    let path = dir.join(MARKER);
+    match fs::statat(fs::CWD, &path, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(Error::Io(path, errno.into())),
+    }
+}
+
+/// The path of a sub-directory by the first byte of the key.
+#[must_use]
+pub fn sub(dir: &Path, byte: u8) -> PathBuf {
+    dir.join(OsStr::new(&data_encoding::HEXLOWER.encode(&[byte])))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn place() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn why(dir: &Path) -> String {
+        examine(dir, rustix::process::geteuid()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_missing_directory_is_made_private_and_claimed() {
+        let place = place();
+        let dir = place.path().join("sessions");
+        assert_eq!(examine(&dir, rustix::process::geteuid()).unwrap().state, State::Missing);
+        assert!(!dir.exists(), "examine made it");
+        claim(&dir).unwrap();
+        claim(&dir).unwrap();
+        assert_eq!(std::fs::metadata(&dir).unwrap().mode() & 0o7777, 0o700);
+        assert_eq!(std::fs::metadata(dir.join(MARKER)).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(examine(&dir, rustix::process::geteuid()).unwrap().state, State::Ours);
+    }
+
+    #[test]
+    fn what_is_not_safe_or_not_ours_is_refused_with_the_remedy() {
+        let place = place();
+        let dir = |name: &str| {
+            let dir = place.path().join(name);
+            std::fs::create_dir(&dir).unwrap();
+            dir
+        };
+        let open = dir("open");
+        std::fs::set_permissions(&open, PermissionsExt::from_mode(0o770)).unwrap();
+        assert!(why(&open).contains("chmod 0700"));
+
+        let foreign = dir("foreign");
+        std::fs::write(foreign.join("thesis.txt"), "x").unwrap();
+        assert!(why(&foreign).contains("directory of their own"));
+
+        let link = place.path().join("link");
+        symlink(dir("target"), &link).unwrap();
+        assert!(why(&link).contains("real path"));
+
+        let other_kind = dir("kind");
+        std::fs::write(other_kind.join(MARKER), "dbm store 1\n").unwrap();
+        assert!(why(&other_kind).contains("another store"));
+
+        assert!(why(&place.path().join("no/such/parent")).contains("parent directory"));
+        let stranger = Uid::from_raw(rustix::process::geteuid().as_raw() + 1);
+        assert!(examine(&dir("mine"), stranger).unwrap_err().to_string().contains("chown"));
+    }
+
+    #[test]
+    fn a_place_below_a_temporary_directory_is_warned_about() {
+        let place = place();
+        std::fs::set_permissions(place.path(), PermissionsExt::from_mode(0o1777)).unwrap();
+        let found = examine(&place.path().join("sessions"), rustix::process::geteuid()).unwrap();
+        assert!(found.warning.unwrap().contains("temporary directory"));
+    }
+}

@@ -1,0 +1,227 @@
+//! One open session file.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
+
+use super::format::{FIRST_READ, HEADER, Header, SLOT_HEAD, SlotHead, SlotState, capacity_for};
+use crate::session::Key;
+use crate::store::{Blob, Durability, Error, Result};
+
+/// A lock is held for some microseconds. Whoever holds one for this long is stopped or not of ours.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+pub enum Access {
+    Read,
+    Write,
+}
+
+pub struct RecordFile {
+    file: File,
+    path: PathBuf,
+    key: Key,
+}
+
+/// The newest valid slot of a file.
+pub struct Newest {
+    pub blob: Blob,
+    header: Header,
+    slot: usize,
+    seq: u64,
+}
+
+impl Newest {
+    pub fn fits(&self, blob: &Blob) -> bool {
+        blob.bytes.len() <= self.header.capacity as usize
+    }
+
+    pub fn next_seq(&self) -> u64 {
+        self.seq + 1
+    }
+}
+
+fn flags() -> i32 {
+    // NONBLOCK: a FIFO in the place of a record must not block a worker.
+    (OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK).bits().cast_signed()
+}
+
+impl RecordFile {
+    pub fn open(path: &Path, key: Key, access: Access) -> std::io::Result<RecordFile> {
+        let file = OpenOptions::new().read(true).write(matches!(access, Access::Write)).custom_flags(flags()).open(path)?;
+        Ok(RecordFile { file, path: path.to_owned(), key })
+    }
+
+    /// Writes a complete new file. It has its final size from the beginning, so that a truncated one is noticed.
+    pub fn create(path: &Path, key: Key, incarnation: u64, seq: u64, blob: &Blob, durability: Durability) -> std::io::Result<()> {
+        let header = Header { capacity: capacity_for(blob.bytes.len()), incarnation };
+        let mut bytes = header.encode(&key).to_vec();
+        bytes.extend_from_slice(&header.encode_slot(&key, seq, blob));
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(flags()).open(path)?;
+        file.write_all_at(&bytes, 0)?;
+        file.set_len(header.file_size())?;
+        if durability == Durability::Machine { file.sync_all() } else { Ok(()) }
+    }
+
+    fn io(&self, error: std::io::Error) -> Error {
+        Error::Io(self.path.clone(), error)
+    }
+
+    pub fn metadata(&self) -> Result<Metadata> {
+        self.file.metadata().map_err(|error| self.io(error))
+    }
+
+    pub fn lock(&self) -> Result<()> {
+        self.wait_for(FlockOperation::NonBlockingLockExclusive)
+    }
+
+    pub fn lock_shared(&self) -> Result<()> {
+        self.wait_for(FlockOperation::NonBlockingLockShared)
+    }
+
+    /// Waits with a limit, which flock(2) does not know: a stopped process must not stop all others.
+    fn wait_for(&self, operation: FlockOperation) -> Result<()> {
+        let mut since = None;
+        for round in 0u32.. {
+            match flock(&self.file, operation) {
+                Ok(()) => return Ok(()),
+                Err(Errno::INTR) => continue,
+                Err(Errno::WOULDBLOCK) => {}
+                Err(errno) => return Err(self.io(errno.into())),
+            }
+            if since.get_or_insert_with(Instant::now).elapsed() > LOCK_PATIENCE {
+                return Err(Error::Locked(self.path.clone(), LOCK_PATIENCE));
+            }
+            match round {
+                0..4 => std::thread::yield_now(),
+                _ => std::thread::sleep(Duration::from_micros(20 << (round / 8).min(6))),
+            }
+        }
+        unreachable!("the loop ends by its time limit")
+    }
+
+    pub fn try_lock(&self) -> Result<bool> {
+        match flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(errno) => Err(self.io(errno.into())),
+        }
+    }
+
+    fn corrupt(&self) -> Error {
+        Error::Corrupt(self.path.clone())
+    }
+
+    /// The newest blob, read without the lock. `None`: that cannot be told without it.
+    pub fn newest_unlocked(&self) -> Result<Option<Blob>> {
+        let Some(view) = View::read(self)? else { return Ok(None) };
+        let Some((slot, head)) = view.claimed_newest() else { return Ok(None) };
+        Ok(view.payload(slot, &head)?.map(|bytes| Blob { expires: head.expires, bytes }))
+    }
+
+    /// The newest blob. The caller holds the lock, so what is not valid now was left by a writer that died, or is damage.
+    pub fn newest(&self) -> Result<Newest> {
+        let view = View::read(self)?.ok_or_else(|| self.corrupt())?;
+        let mut slots: Vec<_> = view.written().collect();
+        slots.sort_by_key(|(_, head)| std::cmp::Reverse(head.seq));
+        for (slot, head) in slots {
+            if let Some(bytes) = view.payload(slot, &head)? {
+                return Ok(Newest { blob: Blob { expires: head.expires, bytes }, header: view.header, slot, seq: head.seq });
+            }
+        }
+        Err(self.corrupt())
+    }
+
+    /// One write over the slot that is not the newest. The caller holds the lock.
+    pub fn overwrite_older(&self, newest: &Newest, blob: &Blob, durability: Durability) -> Result<()> {
+        let bytes = newest.header.encode_slot(&self.key, newest.next_seq(), blob);
+        let written = self.file.write_all_at(&bytes, newest.header.slot_offset(1 - newest.slot));
+        written
+            .and_then(|()| if durability == Durability::Machine { self.file.sync_data() } else { Ok(()) })
+            .map_err(|error| self.io(error))
+    }
+}
+
+/// What one read shows of a file, and more where a record is large.
+struct View<'f> {
+    of: &'f RecordFile,
+    header: Header,
+    heads: [SlotState; 2],
+    first: Vec<u8>,
+}
+
+impl<'f> View<'f> {
+    /// `None`: not a whole file of ours.
+    fn read(of: &'f RecordFile) -> Result<Option<View<'f>>> {
+        let mut first = vec![0; FIRST_READ];
+        let filled = read_up_to(&of.file, &mut first, 0).map_err(|error| of.io(error))?;
+        first.truncate(filled);
+        let Some(header) = Header::decode(&first, &of.key) else { return Ok(None) };
+        let mut view = View { of, header, heads: [SlotState::Empty; 2], first };
+        if filled < FIRST_READ && (filled as u64) < header.file_size() {
+            return Ok(None);
+        }
+        for slot in 0..2 {
+            let Some(bytes) = view.bytes(header.slot_offset(slot), SLOT_HEAD)? else { return Ok(None) };
+            view.heads[slot] = header.decode_head(&bytes);
+        }
+        Ok(Some(view))
+    }
+
+    /// Bytes of the file, from the first read if it has them; `None`: the file ends before.
+    fn bytes(&self, offset: u64, len: usize) -> Result<Option<Vec<u8>>> {
+        let start = usize::try_from(offset).expect("64-bit");
+        if let Some(bytes) = self.first.get(start..start + len) {
+            return Ok(Some(bytes.to_vec()));
+        }
+        let mut bytes = vec![0; len];
+        let filled = read_up_to(&self.of.file, &mut bytes, offset).map_err(|error| self.of.io(error))?;
+        Ok((filled == len).then_some(bytes))
+    }
+
+    fn written(&self) -> impl Iterator<Item = (usize, SlotHead)> {
+        self.heads.iter().enumerate().filter_map(|(slot, state)| match state {
+            SlotState::Written(head) => Some((slot, *head)),
+            _ => None,
+        })
+    }
+
+    /// The slot that says it is the newest; `None` if either is damaged, for it might be.
+    fn claimed_newest(&self) -> Option<(usize, SlotHead)> {
+        if self.heads.contains(&SlotState::Damaged) {
+            return None;
+        }
+        self.written().max_by_key(|(_, head)| head.seq)
+    }
+
+    /// The payload of a slot; `None`: not what its head was written with.
+    fn payload(&self, slot: usize, head: &SlotHead) -> Result<Option<Vec<u8>>> {
+        let bytes = self.bytes(self.header.slot_offset(slot) + SLOT_HEAD as u64, head.len as usize)?;
+        Ok(bytes.filter(|bytes| self.header.intact(&self.of.key, head, bytes)))
+    }
+}
+
+const _: () = assert!(HEADER + SLOT_HEAD < FIRST_READ);
+
+/// Reads until the buffer is full or the file ends.
+fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => {
+                filled += n;
+                // A file shorter than the buffer ends here; asking again would cost a system call.
+                if buffer.len() == FIRST_READ && filled < FIRST_READ {
+                    break;
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,123 @@
+//! Stores keep blobs under keys and make an update atomic. They know nothing of sessions: merging, encoding, incarnations and
+//! expiry rules live above them, once.
+#![forbid(unsafe_code)]
+
+pub mod file;
+
+#[cfg(test)]
+mod conformance;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::session::{Key, Timestamp};
+
+/// What a store keeps: bytes, and the time after which nobody wants them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    pub expires: Timestamp,
+    pub bytes: Vec<u8>,
+}
+
+/// What an update does with the newest blob.
+#[derive(Debug)]
+pub enum Change {
+    Keep,
+    Write(Blob),
+    Delete,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Kept,
+    Written,
+    Deleted,
+}
+
+/// When a write counts as done (`SessionSync`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// It survives the death of any process; a crash of the machine may lose the last seconds.
+    #[default]
+    Process,
+    /// It survives a crash of the machine.
+    Machine,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The text names the place.
+    #[error("{0}: {1}")]
+    Io(PathBuf, #[source] std::io::Error),
+    /// The place is not one that we may use; the text says why and what to do.
+    #[error("{0}")]
+    Unusable(String),
+    /// The stored bytes are damaged.
+    #[error("{0} is damaged")]
+    Corrupt(PathBuf),
+    /// Another process kept the record locked for longer than any of ours would.
+    #[error("{0} stayed locked for {1:?}")]
+    Locked(PathBuf, Duration),
+}
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Where a sweep goes on. The default is the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cursor(pub u32);
+
+/// What a slice of a sweep did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sweep {
+    pub seen: u64,
+    pub deleted: u64,
+    pub corrupt: u64,
+    /// The first thing that is not ours, left alone.
+    pub foreign: Option<PathBuf>,
+    /// Where to go on; `None`: the pass is complete.
+    pub next: Option<Cursor>,
+}
+
+/// One entry of [`Store::each`].
+#[derive(Debug)]
+pub enum Entry {
+    Blob(Blob),
+    Corrupt,
+}
+
+pub trait Store: Send + Sync {
+    /// Stores a blob under a key that nothing is stored under. `false`: taken, draw a new id.
+    ///
+    /// # Errors
+    /// The store failed; nothing is stored.
+    fn create(&self, key: &Key, blob: &Blob, durability: Durability) -> Result<bool>;
+
+    /// # Errors
+    /// The store failed, which is not "nothing there".
+    fn load(&self, key: &Key) -> Result<Option<Blob>>;
+
+    /// Shows the newest blob to `change` and does what it answers, as one step. An update never creates: `change` is shown
+    /// `None` if nothing is stored, and a `Write` is then kept from happening. Stores that compare and set may call it again.
+    ///
+    /// # Errors
+    /// The store failed; what was stored is as it was.
+    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome>;
+
+    /// Takes a damaged record out of the way, so that it is met once only. It is kept for inspection.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn quarantine(&self, key: &Key) -> Result<()>;
+
+    /// Deletes what expired before `before`, for about `slice`, going on at `from`.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn sweep(&self, before: Timestamp, slice: Duration, from: Cursor) -> Result<Sweep>;
+
+    /// Shows every record to `visit` until it answers `false`.
+    ///
+    /// # Errors
+    /// The store failed.
+    fn each(&self, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> Result<()>;
+}

@@ -1,0 +1,216 @@
+/* A test handler is a table of operations; the query string names those to run, in order:
+ *
+ *     /capi?open=create&add=n:1&get_int=n
+ *
+ * Each `op` or `op=arg` writes one line, "op: text". Lines are sent when all have run: headers must not leave before an
+ * operation asks for it (flush, sub). Arguments are decoded after they are split, so `%26` and `%3A` are an `&` and a `:`
+ * that separate nothing. An unknown operation is logged as an error, which fails the test that misspelt it.
+ *
+ * Every handler has these beside its own; those without a text write no line:
+ *
+ *     pid               process id
+ *     sub=/path?query   runs a sub-request after sending the lines so far: what it returned, 0 for OK
+ *     sleep=ms
+ *     body=n            n times 'x', and a newline
+ *     flush             sends the lines so far, and everything below them
+ *
+ * and these, which say how the request ends once all operations have run:
+ *
+ *     status=403        the handler returns this; lines not yet sent are dropped
+ *     redirect=/path    302 to there
+ *     internal=/path?q  internal redirect; if it leads to a test handler, that one sends our lines before its own
+ */
+#ifndef OPS_H
+#define OPS_H
+
+#include "httpd.h"
+#include "http_config.h"
+#include "http_log.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "apr_strings.h"
+#include <string.h>
+#include <unistd.h>
+
+typedef struct script {
+    request_rec *r;
+    void *session;             /* what the handler has open; NULL: nothing */
+    const char *arg;           /* behind the '='; NULL: there is none */
+    const char *key, *value;   /* arg split at its ':'; value is NULL without one */
+    apr_array_header_t *lines; /* not yet sent */
+    int status;                /* what the handler returns in the end */
+    const char *internal;      /* where to redirect to in the end */
+} script;
+
+typedef struct {
+    const char *name;
+    const char *(*run)(script *s); /* the text of the line; NULL: no line */
+} operation;
+
+/* Carries the lines of a request over its internal redirect. */
+#define OPS_LINES "ops-lines"
+
+static inline apr_int64_t ops_number(const char *text)
+{
+    return text ? apr_atoi64(text) : 0;
+}
+
+static inline const char *ops_show_number(script *s, apr_int64_t number)
+{
+    return apr_psprintf(s->r->pool, "%" APR_INT64_T_FMT, number);
+}
+
+static inline void ops_print(script *s, const char *text)
+{
+    APR_ARRAY_PUSH(s->lines, const char *) = text;
+}
+
+static inline void ops_send(script *s)
+{
+    ap_rputs(apr_array_pstrcat(s->r->pool, s->lines, 0), s->r);
+    apr_array_clear(s->lines);
+}
+
+static inline const char *ops_pid(script *s)
+{
+    return ops_show_number(s, getpid());
+}
+
+static inline const char *ops_sub(script *s)
+{
+    request_rec *sub;
+    int answer;
+
+    ops_send(s);
+    sub = ap_sub_req_lookup_uri(s->arg, s->r, s->r->output_filters);
+    answer = sub->status == HTTP_OK ? ap_run_sub_req(sub) : sub->status;
+    ap_destroy_sub_req(sub);
+    return ops_show_number(s, answer);
+}
+
+static inline const char *ops_sleep(script *s)
+{
+    apr_sleep(ops_number(s->arg) * 1000);
+    return NULL;
+}
+
+static inline const char *ops_body(script *s)
+{
+    apr_size_t n = (apr_size_t)ops_number(s->arg);
+    char *body = apr_palloc(s->r->pool, n + 2);
+
+    memset(body, 'x', n);
+    memcpy(body + n, "\n", 2);
+    ops_print(s, body);
+    return NULL;
+}
+
+static inline const char *ops_flush(script *s)
+{
+    ops_send(s);
+    ap_rflush(s->r);
+    return NULL;
+}
+
+static inline const char *ops_status(script *s)
+{
+    s->status = (int)ops_number(s->arg);
+    return NULL;
+}
+
+static inline const char *ops_redirect(script *s)
+{
+    apr_table_setn(s->r->headers_out, "Location", s->arg);
+    s->status = HTTP_MOVED_TEMPORARILY;
+    return NULL;
+}
+
+static inline const char *ops_internal(script *s)
+{
+    s->internal = s->arg;
+    return NULL;
+}
+
+static const operation ops_common[] = {
+    { "pid", ops_pid },       { "sub", ops_sub },           { "sleep", ops_sleep },       { "body", ops_body }, { "flush", ops_flush },
+    { "status", ops_status }, { "redirect", ops_redirect }, { "internal", ops_internal }, { NULL, NULL },
+};
+
+static inline const operation *ops_find(const operation *table, const char *name)
+{
+    for (; table->name; table++)
+        if (!strcmp(table->name, name))
+            return table;
+    return NULL;
+}
+
+static inline char *ops_decode(script *s, const char *text)
+{
+    char *decoded = apr_pstrdup(s->r->pool, text);
+
+    ap_unescape_urlencoded(decoded);
+    return decoded;
+}
+
+static inline void ops_run_word(script *s, const operation *own, const char *key_prefix, char *word)
+{
+    char *arg = strchr(word, '='), *value = NULL;
+    apr_size_t prefix = strlen(key_prefix);
+    const operation *op;
+    const char *text;
+
+    if (arg) {
+        *arg++ = '\0';
+        s->arg = ops_decode(s, arg);
+        value = strchr(arg + (strncmp(arg, key_prefix, prefix) ? 0 : prefix), ':');
+        if (value)
+            *value++ = '\0';
+    }
+    else
+        s->arg = NULL;
+    s->key = arg ? ops_decode(s, arg) : NULL;
+    s->value = value ? ops_decode(s, value) : NULL;
+
+    op = ops_find(own, word);
+    if (!op)
+        op = ops_find(ops_common, word);
+    if (!op)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, s->r, "%s knows no operation '%s'", s->r->handler, word);
+    text = op ? op->run(s) : "UNKNOWN";
+    if (text)
+        ops_print(s, apr_pstrcat(s->r->pool, word, ": ", text, "\n", NULL));
+}
+
+/* Runs the query string. A key may begin with key_prefix although that holds a ':' ("": no such keys). */
+static inline int ops_run(request_rec *r, const operation *own, const char *key_prefix)
+{
+    script s = { .r = r, .lines = apr_array_make(r->pool, 16, sizeof(const char *)), .status = OK };
+    char *query = apr_pstrdup(r->pool, r->args ? r->args : ""), *rest = NULL, *word;
+    const char *earlier = r->prev ? apr_table_get(r->prev->notes, OPS_LINES) : NULL;
+
+    ap_set_content_type(r, "text/plain; charset=utf-8");
+    if (earlier)
+        ops_print(&s, earlier);
+    for (word = apr_strtok(query, "&", &rest); word; word = apr_strtok(NULL, "&", &rest))
+        ops_run_word(&s, own, key_prefix, word);
+
+    if (s.internal) {
+        apr_table_setn(r->notes, OPS_LINES, apr_array_pstrcat(r->pool, s.lines, 0));
+        ap_internal_redirect(s.internal, r);
+        return OK;
+    }
+    if (s.status == OK)
+        ops_send(&s);
+    return s.status;
+}
+
+/* The answer of a handler whose module under test offers nothing. */
+static inline int ops_nothing_offered(request_rec *r, const char *what)
+{
+    ap_set_content_type(r, "text/plain");
+    r->status = HTTP_INTERNAL_SERVER_ERROR;
+    ap_rprintf(r, "%s is not offered\n", what);
+    return OK;
+}
+
+#endif

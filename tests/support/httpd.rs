@@ -1,0 +1,255 @@
+//! A running server.
+
+use std::{
+    fs::{self, OpenOptions},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    ops::ControlFlow,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use super::{Client, Mpm, Response, Setup, log, poll, wait_for};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Httpd {
+    setup: Setup,
+    port: u16,
+    process: Child,
+    /// False once a test has stopped or killed it.
+    running: bool,
+}
+
+impl Httpd {
+    pub fn start(mpm: Mpm, conf: &str) -> Httpd {
+        Httpd::with(mpm).conf(conf).start()
+    }
+
+    pub fn with(mpm: Mpm) -> Setup {
+        Setup::new(mpm)
+    }
+
+    /// What `apache2 -t` says of this configuration: whether it is well, and all its output.
+    pub fn configtest(conf: &str) -> (bool, String) {
+        Httpd::with(Mpm::Prefork).conf(conf).configtest()
+    }
+
+    /// GET without cookies.
+    pub fn get(&self, path: &str) -> Response {
+        self.client().get(path)
+    }
+
+    /// A client with an empty cookie jar.
+    pub fn client(&self) -> Client {
+        Client::new(self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn root(&self) -> &Path {
+        self.setup.root()
+    }
+
+    /// The session directory, `@DIR@` in the configuration.
+    pub fn dir(&self) -> PathBuf {
+        self.setup.dir()
+    }
+
+    /// Of the parent.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The living children of the parent.
+    pub fn children(&self) -> Vec<u32> {
+        let processes = fs::read_dir("/proc").expect("/proc").flatten();
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|&pid| parent_of(pid) == Some(self.pid())).collect()
+    }
+
+    /// SIGUSR1; returns when the new generation serves.
+    pub fn graceful(&self) {
+        self.renew(Signal::USR1);
+    }
+
+    /// SIGHUP; returns when the new generation serves.
+    pub fn restart(&self) {
+        settle();
+        self.renew(Signal::HUP);
+    }
+
+    /// Replaces what `conf` said; the next restart reads it.
+    pub fn reconfigure(&mut self, conf: &str) {
+        self.setup.set_conf(conf);
+        self.setup.write_conf(self.port);
+    }
+
+    pub fn stop(&mut self) {
+        settle();
+        self.end(Signal::TERM);
+    }
+
+    /// SIGKILL for all processes at once.
+    pub fn kill(&mut self) {
+        self.end(Signal::KILL);
+    }
+
+    /// After `stop` or `kill`: the same directory, the same port.
+    pub fn start_again(&mut self) {
+        assert!(!self.running, "the server is still running");
+        self.process = launch(&self.setup, self.port).unwrap_or_else(|said| panic!("httpd does not start again:\n{said}"));
+        self.running = true;
+    }
+
+    /// From here on, lines of the error log that contain this text do not fail the test.
+    pub fn expect_log(&mut self, part: &str) {
+        self.setup.expected.push(part.into());
+    }
+
+    pub fn error_log(&self) -> String {
+        read(&self.root().join("error.log"))
+    }
+
+    pub fn log_lines_with(&self, part: &str) -> Vec<String> {
+        self.error_log().lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
+    }
+
+    /// The first line of the error log with this text, awaited.
+    pub fn wait_for_log(&self, part: &str) -> String {
+        let line = poll(PATIENCE, || self.log_lines_with(part).into_iter().next());
+        line.unwrap_or_else(|| panic!("no line with {part:?} in 20 s in the error log:\n{}", self.error_log()))
+    }
+
+    fn renew(&self, signal: Signal) {
+        let generations = || self.log_lines_with("resuming normal operations").len();
+        let before = generations();
+        kill_process(pid_of(&self.process), signal).expect("a signal to httpd");
+        if poll(PATIENCE, || (generations() > before).then_some(())).is_none() {
+            panic!("no new generation in 20 s after {signal:?}; the error log:\n{}", self.error_log());
+        }
+    }
+
+    fn end(&mut self, signal: Signal) {
+        if !self.running {
+            return;
+        }
+        self.running = false;
+        let group = pid_of(&self.process);
+        let early = self.process.try_wait().expect("the state of httpd");
+        if early.is_none() {
+            let _ = if signal == Signal::KILL { kill_process_group(group, signal) } else { kill_process(group, signal) };
+        }
+        let ended = early.or_else(|| poll(PATIENCE, || self.process.try_wait().expect("the state of httpd")));
+        // Also what the parent may have left behind.
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = self.process.wait();
+        if thread::panicking() {
+            return;
+        }
+        assert!(ended.is_some(), "httpd was still there 20 s after {signal:?}; the error log:\n{}", self.error_log());
+        assert!(early.is_none(), "httpd had ended by itself ({early:?}); the error log:\n{}", self.error_log());
+    }
+}
+
+impl Setup {
+    pub fn start(self) -> Httpd {
+        self.try_start().unwrap_or_else(|said| panic!("httpd does not start:\n{said}"))
+    }
+
+    /// The server, or what it said when it refused to start.
+    pub fn try_start(self) -> Result<Httpd, String> {
+        // Between the choice of a port and its use, another test may have taken it.
+        let attempt = (0..5).try_fold(String::new(), |_, _| {
+            let port = free_port();
+            match launch(&self, port) {
+                Ok(process) => ControlFlow::Break(Ok((port, process))),
+                Err(said) if said.contains("Address already in use") => ControlFlow::Continue(said),
+                Err(said) => ControlFlow::Break(Err(said)),
+            }
+        });
+        let (port, process) = match attempt {
+            ControlFlow::Break(outcome) => outcome?,
+            ControlFlow::Continue(said) => return Err(said),
+        };
+        Ok(Httpd { setup: self, port, process, running: true })
+    }
+}
+
+impl Drop for Httpd {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the error log of the server:\n{}", self.error_log());
+        }
+        self.stop();
+        if thread::panicking() {
+            return;
+        }
+        let said = self.error_log() + &read(&self.root().join("output.log"));
+        let lines = log::unexpected(&said, &self.setup.expected);
+        assert!(lines.is_empty(), "the server logged what nobody expected:\n{}", lines.join("\n"));
+    }
+}
+
+/// Starts the server in a process group of its own: when it ends, prefork sends SIGTERM to all of its group, which else
+/// would be us and the shell. Answers what it said if it does not get to serving.
+fn launch(setup: &Setup, port: u16) -> Result<Child, String> {
+    let [pid_file, output_file, error_log] = ["httpd.pid", "output.log", "error.log"].map(|name| setup.root().join(name));
+    let already_logged = read(&error_log).len();
+    // The file of a server that was killed would pass for one of this.
+    let _ = fs::remove_file(&pid_file);
+    let output = OpenOptions::new().create(true).write(true).truncate(true).open(&output_file).expect("output.log");
+    let mut process = setup
+        .command(port)
+        .arg("-DFOREGROUND")
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().expect("output.log"))
+        .stderr(output)
+        .process_group(0)
+        .spawn()
+        .expect("httpd");
+    // The port is open before post_config can fail, the pid file is written after it.
+    let serves = || pid_file.exists() && TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let up = poll(PATIENCE, || match process.try_wait().expect("the state of httpd") {
+        Some(_) => Some(false),
+        None => serves().then_some(true),
+    });
+    if up == Some(true) {
+        return Ok(process);
+    }
+    let _ = kill_process_group(pid_of(&process), Signal::KILL);
+    let _ = process.wait();
+    Err(read(&output_file) + &read(&error_log)[already_logged..])
+}
+
+pub(super) fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// event crashes a child in one of a hundred stops right after a response, with or without us; 100 ms later it never does.
+fn settle() {
+    thread::sleep(Duration::from_millis(100));
+}
+
+fn pid_of(process: &Child) -> Pid {
+    Pid::from_child(process)
+}
+
+/// None for what is gone or only waits to be reaped. The name in `pid (name) state parent ...` may hold anything.
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let (state, parent) = (fields.next()?, fields.next()?);
+    (state != "Z").then_some(parent.parse().ok()?)
+}
+
+fn read(path: &Path) -> String {
+    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}

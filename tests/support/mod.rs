@@ -1,0 +1,91 @@
+//! What every integration test stands on: real httpd servers in rooms of their own.
+//!
+//! ```ignore
+//! mod support;
+//! use support::{Httpd, Mpm, mpm_tests};
+//!
+//! fn a_value_comes_back(mpm: Mpm) {
+//!     let httpd = Httpd::start(mpm, "SessionDir @DIR@");
+//!     let mut client = httpd.client();
+//!     client.get("/capi?open=create&set_int=n:1");
+//!     assert_eq!(client.get("/capi?open=&get_int=n").line("get_int"), "OK 1");
+//! }
+//! mpm_tests!(a_value_comes_back);
+//! ```
+//!
+//! A server that logs a warning or an error nobody declared with `expect_log` fails its test when it is dropped.
+//!
+//! `MSRS_MODULE=/path/to/mod_session.so cargo test` loads that module instead of the one just built: the stock one, to see
+//! where behaviour differs, or an instrumented build. `APXS` names another apxs and by it another httpd.
+#![allow(dead_code)]
+
+mod apxs;
+mod client;
+mod httpd;
+mod log;
+mod setup;
+
+#[allow(unused_imports)]
+pub use self::{
+    client::{Client, Pending, Response},
+    httpd::Httpd,
+    setup::Setup,
+};
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mpm {
+    Prefork,
+    Worker,
+    Event,
+}
+
+impl Mpm {
+    pub const ALL: [Mpm; 3] = [Mpm::Prefork, Mpm::Worker, Mpm::Event];
+}
+
+/// Asks until it is answered, and fails the test that waits in vain.
+pub fn wait_for<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    poll(Duration::from_secs(20), ask).unwrap_or_else(|| panic!("waited 20 s in vain: {what}"))
+}
+
+fn poll<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match ask() {
+            Some(answer) => return Some(answer),
+            None if Instant::now() >= deadline => return None,
+            None => thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// Makes of each `fn(Mpm)` a module of its name with a test for each MPM.
+macro_rules! mpm_tests {
+    ($($scenario:ident),+ $(,)?) => {$(
+        mod $scenario {
+            use crate::support::Mpm;
+
+            #[test]
+            fn prefork() {
+                super::$scenario(Mpm::Prefork);
+            }
+
+            #[test]
+            fn worker() {
+                super::$scenario(Mpm::Worker);
+            }
+
+            #[test]
+            fn event() {
+                super::$scenario(Mpm::Event);
+            }
+        }
+    )+};
+}
+#[allow(unused_imports)]
+pub(crate) use mpm_tests;
