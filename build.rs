@@ -1,1 +1,110 @@
-fn main() {}
+//! Generates the bindings to httpd and APR and compiles the C shim, with the flags that `apxs` names.
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    #[cfg(feature = "module")]
+    module::build();
+}
+
+#[cfg(feature = "module")]
+mod module {
+    use std::env;
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    /// What `src/httpd` and `src/bridge` use of httpd and APR.
+    const FUNCTIONS: &str = "ap_(add_output_filter|register_output_filter|remove_output_filter|pass_brigade|hook_(handler|fixups|insert_filter|\
+        insert_error_filter|post_config|child_init|check_config)|log_rerror_|log_error_|get_module_config|set_module_config|\
+        get_request_module_loglevel|get_server_module_loglevel|state_query|server_root_relative|timeout_parameter_parse|run_http_scheme|\
+        http_scheme|retained_data_create|retained_data_get|unescape_urlencoded|escape_urlencoded)\
+        |apr_(palloc|pstrdup|pstrmemdup|pool_cleanup_register|pool_pre_cleanup_register|pool_cleanup_kill|pool_cleanup_null|\
+        table_make|table_get|table_set|table_setn|table_unset|table_clear|table_add|table_addn|table_elts|optional_hook_add|dynamic_fn_register|dynamic_fn_retrieve|\
+        array_push|brigade_cleanup|bucket_eos_create)|ap_bucket_error_create";
+    const TYPES: &str = "module|command_rec|cmd_parms|request_rec|server_rec|conn_rec|session_rec|ap_filter_t|apr_bucket_brigade|apr_bucket|\
+        apr_table_entry_t|apr_array_header_t|ap_HOOK_session_(load|save|encode|decode)_t|unixd_config_rec|core_server_config";
+    const VARIABLES: &str = "OK|DECLINED|DONE|HTTP_(INTERNAL_SERVER_ERROR|SERVICE_UNAVAILABLE|REQUEST_ENTITY_TOO_LARGE|NOT_FOUND|CONFLICT)|\
+        RSRC_CONF|ACCESS_CONF|OR_AUTHCFG|APR_SUCCESS|APR_EGENERAL|APR_EINVAL|APR_ENOTIMPL|APLOG_(ERR|WARNING|NOTICE|INFO|DEBUG|STARTUP|LEVELMASK)|\
+        MODULE_MAGIC_NUMBER_MAJOR|MODULE_MAGIC_NUMBER_MINOR|MODULE_MAGIC_COOKIE|AP_SQ_.*|APR_HOOK_.*|ap_unixd_config|apr_bucket_type_eos|core_module|\
+        AP_MODULE_FLAG_.*";
+
+    pub fn build() {
+        for cause in ["APXS", "LIBCLANG_PATH"] {
+            println!("cargo::rerun-if-env-changed={cause}");
+        }
+        println!("cargo::rerun-if-changed=c_shim");
+        let target = |name: &str| env::var(name).unwrap_or_default();
+        if target("CARGO_CFG_TARGET_OS") != "linux"
+            || target("CARGO_CFG_TARGET_ENV") != "gnu"
+            || target("CARGO_CFG_TARGET_POINTER_WIDTH") != "64"
+        {
+            fail("mod_session_rs runs on 64-bit Linux with glibc only", "build it there");
+        }
+        let flags = httpd_flags();
+        bindings(&flags);
+        let mut shim = cc::Build::new();
+        for flag in &flags {
+            shim.flag(flag);
+        }
+        shim.warnings(true)
+            .warnings_into_errors(true)
+            .flag("-Wno-unused-parameter")
+            .file("c_shim/session_hooks.c")
+            .compile("session_hooks");
+    }
+
+    fn bindings(flags: &[String]) {
+        let bindings = bindgen::Builder::default()
+            .header("c_shim/httpd_headers.h")
+            .clang_args(flags)
+            .allowlist_function(FUNCTIONS)
+            .allowlist_type(TYPES)
+            .allowlist_var(VARIABLES)
+            .default_macro_constant_type(bindgen::MacroTypeVariation::Signed)
+            .merge_extern_blocks(true)
+            .use_core()
+            .generate_comments(false)
+            .rust_edition(bindgen::RustEdition::Edition2024)
+            .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
+            .generate()
+            .unwrap_or_else(|error| {
+                fail(
+                    &format!("bindgen cannot read the httpd headers: {error}"),
+                    "install httpd's development package (Debian: apache2-dev; Fedora: httpd-devel) and libclang (Debian: libclang-dev)",
+                )
+            });
+        let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("httpd.rs");
+        bindings
+            .write_to_file(&out)
+            .unwrap_or_else(|error| fail(&format!("{}: {error}", out.display()), "make room or mend the permissions"));
+    }
+
+    /// Preprocessor flags of the httpd that `apxs` belongs to. No httpd ships a pkg-config file.
+    fn httpd_flags() -> Vec<String> {
+        let mut flags: Vec<String> =
+            ["INCLUDEDIR", "APR_INCLUDEDIR", "APU_INCLUDEDIR"].iter().map(|name| format!("-I{}", apxs(name))).collect();
+        flags.extend(apxs("EXTRA_CPPFLAGS").split_whitespace().map(str::to_owned));
+        flags.dedup();
+        flags
+    }
+
+    fn apxs(variable: &str) -> String {
+        let program = env::var("APXS").unwrap_or_else(|_| "apxs".into());
+        match Command::new(&program).args(["-q", variable]).output() {
+            Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+            Ok(output) => fail(
+                &format!("'{program} -q {variable}' failed: {}", String::from_utf8_lossy(&output.stderr).trim()),
+                "set APXS to the apxs of your httpd",
+            ),
+            Err(error) => fail(
+                &format!("cannot run '{program}': {error}"),
+                "install httpd's development package (Debian: apache2-dev; Fedora: httpd-devel), or set APXS to the apxs of your httpd",
+            ),
+        }
+    }
+
+    fn fail(what: &str, remedy: &str) -> ! {
+        println!("cargo::error={what}");
+        println!("cargo::error={remedy}");
+        std::process::exit(1)
+    }
+}

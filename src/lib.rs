@@ -3,9 +3,25 @@
 //! Folders are roles, and arrows point inward:
 //!
 //! * [`session`] - the domain: values, changes, records, cookies. Pure.
-//! * [`store`] - where records live. Knows keys and bytes only.
-#![cfg_attr(feature = "module", doc = "* [`httpd`] - safe wrappers over httpd and APR. Knows nothing of sessions.")]
+//! * [`store`] - where records live. Knows keys and bytes only. Needs `session`.
+//! * `httpd` - safe wrappers over httpd and APR. Knows nothing of sessions.
+//! * `config` - what the directives say. Needs `httpd`, `session`, `store`.
+//! * `hooks` - what happens when: start, open, commit. Needs all of the above.
+//! * `bridge` - faces to other code: notes, stock API, C API. Needs all of the above.
+//! * `module` - the record that httpd loads: the table of contents.
+//!
+//! With `default-features = false` only the first two remain, and nothing is exported to C.
 #![deny(unsafe_code)]
 
+#[cfg(feature = "module")]
+mod bridge;
+#[cfg(feature = "module")]
+mod config;
+#[cfg(feature = "module")]
+mod hooks;
+#[cfg(feature = "module")]
+mod httpd;
+#[cfg(feature = "module")]
+mod module;
 pub mod session;
 pub mod store;

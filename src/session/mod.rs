@@ -5,6 +5,7 @@ pub mod changes;
 pub mod cookie;
 pub mod expiry;
 pub mod id;
+pub mod mirror;
 pub mod record;
 #[allow(clippy::module_inception)]
 pub mod session;
@@ -15,6 +16,7 @@ pub mod values;
 pub use cookie::CookieRule;
 pub use expiry::Expiry;
 pub use id::{Id, Key, Ref, Scope};
+pub use mirror::Mirror;
 pub use record::Record;
 pub use session::Session;
 pub use time::Timestamp;

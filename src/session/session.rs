@@ -140,6 +140,25 @@ impl Session {
         Ok(())
     }
 
+    /// Sets what a door without types and case delivers: the existing key keeps its spelling, and its type if the text fits.
+    ///
+    /// # Errors
+    /// As [`Session::set`].
+    pub fn set_plain(&mut self, key: &str, bytes: Vec<u8>) -> Result<(), ChangeError> {
+        match self.values.find(key).map(|(spelled, value)| (spelled.to_owned(), value.rewritten(bytes.clone()))) {
+            Some((spelled, value)) => self.set(&spelled, value),
+            None => self.set(key, Value::from_plain(bytes)),
+        }
+    }
+
+    /// Removes a key in any spelling.
+    pub fn unset_plain(&mut self, key: &str) {
+        if let Some(spelled) = self.values.find(key).map(|(spelled, _)| spelled.to_owned()) {
+            self.values.remove(&spelled);
+            self.changes.unset(&spelled);
+        }
+    }
+
     /// # Errors
     /// As [`Session::set`], or the value there is not an integer.
     pub fn add(&mut self, key: &str, delta: i64) -> Result<(), ChangeError> {

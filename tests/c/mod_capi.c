@@ -16,6 +16,7 @@
 #include "session_api.h"
 #include "apr_escape.h"
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static const session_api *api;
@@ -87,10 +88,10 @@ static const char *do_open_by_id(script *s)
 
 /* --- operations that answer a status alone --- */
 
-#define STATUS(name, ...)                                                                                                        \
-    static const char *do_##name(script *s)                                                                                      \
-    {                                                                                                                            \
-        return status_name(api->name(__VA_ARGS__));                                                                              \
+#define STATUS(name, ...)                                                                                      \
+    static const char *do_##name(script *s)                                                                    \
+    {                                                                                                          \
+        return status_name(api->name(__VA_ARGS__));                                                            \
     }
 
 STATUS(exists, s->r, s->arg)
@@ -116,13 +117,13 @@ STATUS(unlock, s->session)
 STATUS(set_timeout, s->session, ops_number(s->arg))
 STATUS(set_user, s->session, s->arg)
 
-#define SET_HEX(name)                                                                                                            \
-    static const char *do_##name(script *s)                                                                                      \
-    {                                                                                                                            \
-        apr_size_t len = 0;                                                                                                      \
-        const void *bytes = s->value ? apr_punescape_hex(s->r->pool, s->value, 0, &len) : NULL;                                  \
-                                                                                                                                 \
-        return status_name(api->name(s->session, s->key, bytes, len));                                                           \
+#define SET_HEX(name)                                                                                          \
+    static const char *do_##name(script *s)                                                                    \
+    {                                                                                                          \
+        apr_size_t len = 0;                                                                                    \
+        const void *bytes = s->value ? apr_punescape_hex(s->r->pool, s->value, 0, &len) : NULL;                \
+                                                                                                               \
+        return status_name(api->name(s->session, s->key, bytes, len));                                         \
     }
 
 SET_HEX(set_bytes)
@@ -130,29 +131,41 @@ SET_HEX(set_msgpack)
 
 /* --- operations that answer a value --- */
 
-#define GET(name, type, shown)                                                                                                   \
-    static const char *do_##name(script *s)                                                                                      \
-    {                                                                                                                            \
-        type value = 0;                                                                                                          \
-        session_status status = api->name(s->session, s->arg, &value);                                                           \
-                                                                                                                                 \
-        return answer(s, status, shown);                                                                                         \
+/* The shortest text that reads as the same number; APR's own %g drops digits. */
+static const char *show_float(script *s, double value)
+{
+    char text[32];
+    int digits = 0;
+
+    do
+        snprintf(text, sizeof text, "%.*g", ++digits, value);
+    while (digits < 17 && strtod(text, NULL) != value);
+    return apr_pstrdup(s->r->pool, text);
+}
+
+#define GET(name, type, shown)                                                                                 \
+    static const char *do_##name(script *s)                                                                    \
+    {                                                                                                          \
+        type value = 0;                                                                                        \
+        session_status status = api->name(s->session, s->arg, &value);                                         \
+                                                                                                               \
+        return answer(s, status, shown);                                                                       \
     }
 
 GET(get_text, const char *, value)
 GET(get_int, apr_int64_t, ops_show_number(s, value))
-GET(get_float, double, apr_psprintf(s->r->pool, "%.17g", value))
+GET(get_float, double, show_float(s, value))
 GET(get_bool, int, ops_show_number(s, value))
 GET(type_of, session_type, type_name(value))
 
-#define GET_HEX(name)                                                                                                            \
-    static const char *do_##name(script *s)                                                                                      \
-    {                                                                                                                            \
-        const void *bytes = NULL;                                                                                                \
-        apr_size_t len = 0;                                                                                                      \
-        session_status status = api->name(s->session, s->arg, &bytes, &len);                                                     \
-                                                                                                                                 \
-        return answer(s, status, len ? apr_pescape_hex(s->r->pool, bytes, len, 0) : NULL);                                       \
+#define GET_HEX(name)                                                                                          \
+    static const char *do_##name(script *s)                                                                    \
+    {                                                                                                          \
+        const void *bytes = NULL;                                                                              \
+        apr_size_t len = 0;                                                                                    \
+        session_status status = api->name(s->session, s->arg, &bytes, &len);                                   \
+                                                                                                               \
+        return answer(s, status, len ? apr_pescape_hex(s->r->pool, bytes, len, 0) : NULL);                     \
     }
 
 GET_HEX(get_bytes)
@@ -160,18 +173,18 @@ GET_HEX(get_msgpack)
 
 /* --- facts --- */
 
-#define TEXT(name)                                                                                                               \
-    static const char *do_##name(script *s)                                                                                      \
-    {                                                                                                                            \
-        const char *text = api->name(s->session);                                                                                \
-                                                                                                                                 \
-        return text ? text : "-";                                                                                                \
+#define TEXT(name)                                                                                             \
+    static const char *do_##name(script *s)                                                                    \
+    {                                                                                                          \
+        const char *text = api->name(s->session);                                                              \
+                                                                                                               \
+        return text ? text : "-";                                                                              \
     }
 
-#define NUMBER(name, ...)                                                                                                        \
-    static const char *do_##name(script *s)                                                                                      \
-    {                                                                                                                            \
-        return ops_show_number(s, (apr_int64_t)api->name(__VA_ARGS__));                                                          \
+#define NUMBER(name, ...)                                                                                      \
+    static const char *do_##name(script *s)                                                                    \
+    {                                                                                                          \
+        return ops_show_number(s, (apr_int64_t)api->name(__VA_ARGS__));                                        \
     }
 
 TEXT(id)
@@ -193,23 +206,7 @@ typedef struct {
     apr_array_header_t *shown;
 } visit;
 
-static int visit_type(void *ctx, const char *key, session_type type)
-{
-    visit *v = ctx;
-
-    APR_ARRAY_PUSH(v->shown, const char *) = apr_pstrcat(v->s->r->pool, key, "=", type_name(type), NULL);
-    return 1;
-}
-
-static int visit_text(void *ctx, const char *key, session_type type)
-{
-    visit *v = ctx;
-
-    APR_ARRAY_PUSH(v->shown, const char *) = apr_pstrcat(v->s->r->pool, key, "=", do_get_text(v->s), NULL);
-    return 1;
-}
-
-static const char *visited(script *s, int (*visitor)(void *, const char *, session_type))
+static const char *visited(script *s, int (*visitor)(void *ctx, const char *key, session_type type))
 {
     visit v = { s, apr_array_make(s->r->pool, 8, sizeof(const char *)) };
     session_status status = api->each(s->session, visitor, &v);
@@ -217,15 +214,22 @@ static const char *visited(script *s, int (*visitor)(void *, const char *, sessi
     return answer(s, status, apr_array_pstrcat(s->r->pool, v.shown, ' '));
 }
 
-static const char *do_each(script *s)
-{
-    return visited(s, visit_type);
-}
+#define VISIT(name, text)                                                                                      \
+    static int visit_##name(void *ctx, const char *key, session_type type)                                     \
+    {                                                                                                          \
+        visit *v = ctx;                                                                                        \
+                                                                                                               \
+        APR_ARRAY_PUSH(v->shown, const char *) = apr_pstrcat(v->s->r->pool, key, "=", text, NULL);             \
+        return 1;                                                                                              \
+    }                                                                                                          \
+                                                                                                               \
+    static const char *do_##name(script *s)                                                                    \
+    {                                                                                                          \
+        return visited(s, visit_##name);                                                                       \
+    }
 
-static const char *do_visitget(script *s)
-{
-    return visited(s, visit_text);
-}
+VISIT(each, type_name(type))
+VISIT(visitget, do_get_text(v->s))
 
 /* --- thread_get: what several threads get that add on one handle at once, 1000 times each --- */
 
@@ -234,11 +238,16 @@ typedef struct {
     int ok, busy, other;
 } adder;
 
+/* Closed until all threads are there, or the first would be done before the last begins. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
 static void *add_often(void *data)
 {
     adder *a = data;
     int i;
 
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
     for (i = 0; i < 1000; i++)
         switch (api->add(a->s->session, a->s->key, 1)) {
         case SESSION_OK: a->ok++; break;
@@ -255,12 +264,14 @@ static const char *do_thread_get(script *s)
     adder adders[MOST], sum = { s, 0, 0, 0 };
     int wanted = (int)ops_number(s->value), started = 0, i;
 
+    pthread_mutex_lock(&gate);
     while (started < wanted && started < MOST) {
         adders[started] = sum;
         if (pthread_create(&threads[started], NULL, add_often, &adders[started]))
             break;
         started++;
     }
+    pthread_mutex_unlock(&gate);
     for (i = 0; i < started; i++) {
         pthread_join(threads[i], NULL);
         sum.ok += adders[i].ok;

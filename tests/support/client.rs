@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Write},
     net::{Ipv4Addr, TcpStream},
     time::Duration,
 };
@@ -34,7 +34,8 @@ impl Client {
         Client { port, jar: Vec::new(), keep_alive: false, connection: None }
     }
 
-    /// Requests go over one connection as long as the server keeps it.
+    /// Requests go over one connection as long as the server keeps it; one that finds it closed is sent again over a new
+    /// one. Where the server is killed and each request must run at most once, leave this off.
     pub fn keep_alive(mut self) -> Client {
         self.keep_alive = true;
         self
@@ -59,15 +60,21 @@ impl Client {
 
     /// For requests that a dying server may leave without an answer.
     pub fn try_request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Response> {
-        let (response, connection) = self.send(method, path, headers, body)?.read()?;
+        let reused = self.connection.is_some();
+        let (response, connection) = match self.send(method, path, headers, body).and_then(Pending::read) {
+            // A server may close an idle connection at any time; event does when it is busy. The request never arrived.
+            Err(error) if reused && is_hang_up(&error) => self.send(method, path, headers, body)?.read()?,
+            outcome => outcome?,
+        };
         let stays = response.header("Connection").is_none_or(|value| !value.eq_ignore_ascii_case("close"));
         self.connection = (self.keep_alive && stays).then_some(connection);
         self.learn(&response);
         Ok(response)
     }
 
-    /// Sends a request and comes back at once.
+    /// Sends a request over a connection of its own and comes back at once.
     pub fn begin(&mut self, path: &str) -> Pending {
+        self.connection = None;
         self.send("GET", path, &[], b"").unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
@@ -190,6 +197,10 @@ fn connect(port: u16) -> io::Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
+fn is_hang_up(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+}
+
 /// Servers delete a cookie by `Max-Age=0` or by a date long ago, for which all of them take the first of Unix time.
 fn ends_cookie(attribute: &str) -> bool {
     let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
@@ -201,6 +212,9 @@ fn ends_cookie(attribute: &str) -> bool {
 }
 
 fn read_head(connection: &mut impl BufRead) -> io::Result<(u16, Vec<(String, String)>)> {
+    if connection.fill_buf()?.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::ConnectionReset, "the server hung up without an answer"));
+    }
     let first = read_line(connection)?;
     let status = first.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(|| malformed(&first))?;
     let mut headers = Vec::new();
@@ -252,7 +266,7 @@ fn read_line(connection: &mut impl BufRead) -> io::Result<String> {
     connection.read_until(b'\n', &mut line)?;
     match line.strip_suffix(b"\r\n") {
         Some(line) => Ok(String::from_utf8_lossy(line).into_owned()),
-        None => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server hung up")),
+        None => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server hung up amid its answer")),
     }
 }
 

@@ -3,7 +3,6 @@
 use std::{
     fs::{self, OpenOptions},
     net::{Ipv4Addr, TcpListener, TcpStream},
-    ops::ControlFlow,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Stdio},
@@ -13,9 +12,12 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use super::{Client, Mpm, Response, Setup, log, poll, wait_for};
+use super::{Client, Mpm, Response, Setup, log, poll};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the parent logs, as a notice, when a generation is complete.
+const UP: &str = "resuming normal operations";
 
 pub struct Httpd {
     setup: Setup,
@@ -128,12 +130,19 @@ impl Httpd {
     }
 
     fn renew(&self, signal: Signal) {
-        let generations = || self.log_lines_with("resuming normal operations").len();
+        let generations = || self.log_lines_with(UP).len();
         let before = generations();
         kill_process(pid_of(&self.process), signal).expect("a signal to httpd");
-        if poll(PATIENCE, || (generations() > before).then_some(())).is_none() {
-            panic!("no new generation in 20 s after {signal:?}; the error log:\n{}", self.error_log());
-        }
+        let renewed = poll(PATIENCE, || match generations() > before {
+            true => Some(true),
+            false => parent_of(self.pid()).is_none().then_some(false),
+        });
+        let outcome = match renewed {
+            Some(true) => return,
+            Some(false) => "httpd ended",
+            None => "no new generation in 20 s",
+        };
+        panic!("{outcome} after {signal:?}; the error log:\n{}", self.error_log());
     }
 
     fn end(&mut self, signal: Signal) {
@@ -165,20 +174,20 @@ impl Setup {
 
     /// The server, or what it said when it refused to start.
     pub fn try_start(self) -> Result<Httpd, String> {
-        // Between the choice of a port and its use, another test may have taken it.
-        let attempt = (0..5).try_fold(String::new(), |_, _| {
+        let mut attempts = 0..5;
+        loop {
             let port = free_port();
             match launch(&self, port) {
-                Ok(process) => ControlFlow::Break(Ok((port, process))),
-                Err(said) if said.contains("Address already in use") => ControlFlow::Continue(said),
-                Err(said) => ControlFlow::Break(Err(said)),
+                Ok(process) => return Ok(Httpd { setup: self, port, process, running: true }),
+                // Between the choice of a port and its use, another test may have taken it.
+                Err(said) if said.contains("Address already in use") && attempts.next().is_some() => {
+                    for log in ["error.log", "output.log"] {
+                        let _ = fs::remove_file(self.root().join(log));
+                    }
+                }
+                Err(said) => return Err(said),
             }
-        });
-        let (port, process) = match attempt {
-            ControlFlow::Break(outcome) => outcome?,
-            ControlFlow::Continue(said) => return Err(said),
-        };
-        Ok(Httpd { setup: self, port, process, running: true })
+        }
     }
 }
 
@@ -200,11 +209,11 @@ impl Drop for Httpd {
 /// Starts the server in a process group of its own: when it ends, prefork sends SIGTERM to all of its group, which else
 /// would be us and the shell. Answers what it said if it does not get to serving.
 fn launch(setup: &Setup, port: u16) -> Result<Child, String> {
-    let [pid_file, output_file, error_log] = ["httpd.pid", "output.log", "error.log"].map(|name| setup.root().join(name));
-    let already_logged = read(&error_log).len();
-    // The file of a server that was killed would pass for one of this.
-    let _ = fs::remove_file(&pid_file);
-    let output = OpenOptions::new().create(true).write(true).truncate(true).open(&output_file).expect("output.log");
+    let [output_file, error_log] = ["output.log", "error.log"].map(|name| setup.root().join(name));
+    let (already_said, already_logged) = (read(&output_file).len(), read(&error_log).len());
+    // Left by a server that was killed, it would be worth a warning.
+    let _ = fs::remove_file(setup.root().join("httpd.pid"));
+    let output = OpenOptions::new().create(true).append(true).open(&output_file).expect("output.log");
     let mut process = setup
         .command(port)
         .arg("-DFOREGROUND")
@@ -214,8 +223,8 @@ fn launch(setup: &Setup, port: u16) -> Result<Child, String> {
         .process_group(0)
         .spawn()
         .expect("httpd");
-    // The port is open before post_config can fail, the pid file is written after it.
-    let serves = || pid_file.exists() && TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+    // The port is open before post_config can fail; children answer before the parent says that it is up.
+    let serves = || read(&error_log)[already_logged..].contains(UP) && TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
     let up = poll(PATIENCE, || match process.try_wait().expect("the state of httpd") {
         Some(_) => Some(false),
         None => serves().then_some(true),
@@ -225,7 +234,7 @@ fn launch(setup: &Setup, port: u16) -> Result<Child, String> {
     }
     let _ = kill_process_group(pid_of(&process), Signal::KILL);
     let _ = process.wait();
-    Err(read(&output_file) + &read(&error_log)[already_logged..])
+    Err(read(&output_file)[already_said..].to_owned() + &read(&error_log)[already_logged..])
 }
 
 pub(super) fn free_port() -> u16 {

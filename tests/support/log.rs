@@ -14,9 +14,8 @@ const LEVELS: [&str; 5] = [":warn]", ":error]", ":crit]", ":alert]", ":emerg]"];
 
 /// The lines that fail a test: warnings and worse, dead children, panics, but for what is harmless or expected.
 pub fn unexpected<'l>(log: &'l str, expected: &[String]) -> Vec<&'l str> {
-    let explained = |line: &str| {
-        HARMLESS.iter().any(|code| line.contains(code)) || expected.iter().any(|part| line.contains(part.as_str()))
-    };
+    let explained =
+        |line: &str| HARMLESS.iter().any(|code| line.contains(code)) || expected.iter().any(|part| line.contains(part.as_str()));
     log.lines().filter(|line| is_grave(line) && !explained(line)).collect()
 }
 

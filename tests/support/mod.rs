@@ -46,6 +46,14 @@ pub enum Mpm {
 
 impl Mpm {
     pub const ALL: [Mpm; 3] = [Mpm::Prefork, Mpm::Worker, Mpm::Event];
+
+    fn module(self) -> &'static str {
+        match self {
+            Mpm::Prefork => "mpm_prefork",
+            Mpm::Worker => "mpm_worker",
+            Mpm::Event => "mpm_event",
+        }
+    }
 }
 
 /// Asks until it is answered, and fails the test that waits in vain.

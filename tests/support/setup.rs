@@ -101,7 +101,7 @@ impl Setup {
         self
     }
 
-    /// Value of `LogLevel` ("info"), such as `info session:debug`.
+    /// Value of `LogLevel` ("info"), such as `info session:debug`. Notices tell us when the server is up, so keep them.
     pub fn log_level(mut self, level: &str) -> Setup {
         self.log_level = level.into();
         self
@@ -171,7 +171,7 @@ impl Setup {
 
     fn text(&self) -> String {
         let installed = Installed::get();
-        let mut text = installed.load_line(&format!("mpm_{}", format!("{:?}", self.mpm).to_lowercase()));
+        let mut text = installed.load_line(self.mpm.module());
         text.extend(MODULES.map(|name| installed.load_line(name)));
         text += &apxs::load_line("session", &apxs::module_under_test());
         text.extend(self.modules.iter().map(|name| installed.load_line(name)));
@@ -192,11 +192,9 @@ impl Setup {
         let n = self.workers;
         if self.mpm == Mpm::Prefork {
             let start = n.min(8);
-            return format!(
-                "ServerLimit {n}\nMaxRequestWorkers {n}\nStartServers {start}\nMinSpareServers 1\nMaxSpareServers {n}\n"
-            );
+            return format!("ServerLimit {n}\nMaxRequestWorkers {n}\nStartServers {start}\nMinSpareServers 1\nMaxSpareServers {n}\n");
         }
-        let processes = if n >= 4 && n % 2 == 0 { 2 } else { 1 };
+        let processes = if n >= 4 && n.is_multiple_of(2) { 2 } else { 1 };
         let threads = n / processes;
         format!(
             "ServerLimit {}\nThreadLimit {threads}\nThreadsPerChild {threads}\nMaxRequestWorkers {n}\n\

@@ -1,0 +1,170 @@
+//! Opening, saving and ending sessions through the C interface.
+
+use std::ffi::{c_char, c_int};
+use std::ptr::null;
+
+use super::handle::{Handle, Inside, handle, inside, key, put, with_tree};
+use super::{Answer, Status};
+use crate::config::parse::LONGEST;
+use crate::hooks::commit::{self, Cause};
+use crate::hooks::open::{self, Touch};
+use crate::hooks::tree;
+use crate::httpd::ffi::request_rec;
+use crate::httpd::{Request, guard};
+use crate::session::Id;
+use crate::session::session::Phase;
+
+type Session = *const Handle;
+
+const CREATE: u32 = 1;
+const READ_ONLY: u32 = 2;
+const NO_TOUCH: u32 = 8;
+
+fn touch_by(flags: u32) -> Touch {
+    if flags & NO_TOUCH == 0 { Touch::Renew } else { Touch::Leave }
+}
+
+/// A call that has no session yet.
+fn answer(body: impl FnOnce() -> Answer) -> Status {
+    guard(Err(Status::Panic), body).into()
+}
+
+/// # Safety
+/// `r` is null or a live request, `out` is null or a place for a handle.
+pub unsafe extern "C" fn open(r: *mut request_rec, flags: u32, out: *mut Session) -> Status {
+    answer(|| {
+        // SAFETY: (here and below) promised by the caller, as session_api.h demands.
+        unsafe { put(out, null()) }?;
+        let request = unsafe { request(r) }?;
+        let settings = tree::settings(request).ok_or(Status::Off)?;
+        let of = tree::tree(request);
+        let found = with_tree(of, |tree| {
+            let slot = open::open(tree, request, settings, touch_by(flags))?;
+            let session = &tree.slots[slot].session;
+            if flags & CREATE == 0 && !matches!(session.phase(), Phase::Stored(_)) && session.values().is_empty() {
+                return Err(Status::None);
+            }
+            Ok(handle(tree, slot, request.root(), of, flags & READ_ONLY == 0))
+        })?;
+        unsafe { put(out, found) }
+    })
+}
+
+/// # Safety
+/// As [`open`]; `id` is null or NUL-terminated.
+pub unsafe extern "C" fn open_by_id(r: *mut request_rec, id: *const c_char, flags: u32, out: *mut Session) -> Status {
+    answer(|| {
+        unsafe { put(out, null()) }?;
+        let request = unsafe { request(r) }?;
+        let settings = tree::settings(request).ok_or(Status::Off)?;
+        let id = unsafe { parse(id) }?;
+        let of = tree::tree(request);
+        let found = with_tree(of, |tree| {
+            let slot = open::open_by_id(tree, request, settings, &id, touch_by(flags))?.ok_or(Status::None)?;
+            Ok(handle(tree, slot, request.root(), of, flags & READ_ONLY == 0))
+        })?;
+        unsafe { put(out, found) }
+    })
+}
+
+/// # Safety
+/// As [`open_by_id`].
+pub unsafe extern "C" fn exists(r: *mut request_rec, id: *const c_char) -> Status {
+    answer(|| {
+        let request = unsafe { request(r) }?;
+        let settings = tree::settings(request).ok_or(Status::Off)?;
+        let id = unsafe { parse(id) }?;
+        if open::exists(request, &settings, &id)? { Ok(()) } else { Err(Status::None) }
+    })
+}
+
+unsafe fn request<'r>(r: *mut request_rec) -> Answer<Request<'r>> {
+    if r.is_null() { Err(Status::None) } else { Ok(unsafe { Request::from_raw(r) }) }
+}
+
+/// What is not an id is the id of no session.
+unsafe fn parse(id: *const c_char) -> Answer<Id> {
+    unsafe { key(id) }.ok().and_then(|text| Id::parse(text.as_bytes())).ok_or(Status::None)
+}
+
+/// Runs `body` in a session that may be changed.
+unsafe fn change(s: Session, body: impl FnOnce(&mut Inside<'_>) -> Answer) -> Status {
+    unsafe {
+        inside(s, |inside| {
+            inside.writable()?;
+            body(inside)
+        })
+    }
+    .into()
+}
+
+pub unsafe extern "C" fn load(s: Session) -> Status {
+    unsafe { inside(s, |inside| if open::reload(inside.slot, inside.request)? { Ok(()) } else { Err(Status::Gone) }) }.into()
+}
+
+pub unsafe extern "C" fn save(s: Session) -> Status {
+    unsafe { change(s, |inside| Ok(commit::save(inside.slot, inside.request, inside.headers_sent, Cause::Asked)?)) }
+}
+
+pub unsafe extern "C" fn revert(s: Session) -> Status {
+    unsafe {
+        change(s, |inside| {
+            inside.slot.session.revert();
+            Ok(())
+        })
+    }
+}
+
+pub unsafe extern "C" fn remove(s: Session) -> Status {
+    unsafe { change(s, |inside| Ok(commit::remove(inside.slot, inside.request)?)) }
+}
+
+pub unsafe extern "C" fn invalidate(s: Session) -> Status {
+    unsafe { change(s, |inside| Ok(commit::invalidate(inside.slot, inside.request)?)) }
+}
+
+pub unsafe extern "C" fn expire(s: Session) -> Status {
+    unsafe {
+        change(s, |inside| {
+            inside.slot.expires_at_commit = true;
+            Ok(())
+        })
+    }
+}
+
+pub unsafe extern "C" fn touch(s: Session) -> Status {
+    unsafe {
+        inside(s, |inside| {
+            inside.slot.session.renew();
+            Ok(())
+        })
+    }
+    .into()
+}
+
+pub unsafe extern "C" fn set_timeout(s: Session, seconds: i64) -> Status {
+    unsafe {
+        change(s, |inside| {
+            let seconds = u64::try_from(seconds).ok().filter(|seconds| (1..=LONGEST).contains(seconds)).ok_or(Status::BadType)?;
+            inside.slot.session.set_timeout(seconds);
+            Ok(())
+        })
+    }
+}
+
+/// What this version does not offer yet.
+pub unsafe extern "C" fn off(s: Session) -> Status {
+    unsafe { inside(s, |_| Err::<(), _>(Status::Off)) }.into()
+}
+
+pub unsafe extern "C" fn off_int(s: Session, _: c_int) -> Status {
+    unsafe { off(s) }
+}
+
+pub unsafe extern "C" fn off_time(s: Session, _: i64) -> Status {
+    unsafe { off(s) }
+}
+
+pub unsafe extern "C" fn off_text(s: Session, _: *const c_char) -> Status {
+    unsafe { off(s) }
+}

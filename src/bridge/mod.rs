@@ -1,0 +1,13 @@
+//! Faces to other code. Each registers its own hooks and functions. Those that C calls are, with `httpd`, the only home of `unsafe`.
+
+pub mod c_api;
+mod exports;
+mod notes;
+mod stock;
+mod stock_store;
+
+pub fn register() {
+    notes::register();
+    stock::register();
+    c_api::register();
+}

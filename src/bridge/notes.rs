@@ -1,0 +1,189 @@
+//! Request notes: the door for PHP, Lua, Perl and Python. Before a handler runs, the session is shown as notes; at commit points the
+//! notes are read back, and what differs from what was shown was written by the handler.
+
+use crate::config::Config;
+use crate::hooks::commit::{invalidate, remove};
+use crate::hooks::open::{OpenError, Touch, open};
+use crate::hooks::tree::{self, Slot, Tree, lock, state};
+use crate::httpd::hook::{self, RequestHook};
+use crate::httpd::{Level, Outcome, Request, Table};
+use crate::session::Mirror;
+use crate::session::mirror::{Detail, Edit};
+
+/// What a note of a value begins with.
+const VALUE: &str = "session.";
+const FACTS: [&str; 7] =
+    ["session:ref", "session:new", "session:invalidated", "session:created", "session:accessed", "session:timeout", "session:user"];
+const ERROR: &str = "session:error";
+
+/// What was shown to one request of a tree, and of which session.
+struct Shown {
+    slot: usize,
+    mirror: Mirror,
+}
+
+pub fn register() {
+    hook::before_handlers::<Publish>();
+}
+
+struct Publish;
+
+impl RequestHook for Publish {
+    fn run(request: Request<'_>) -> Outcome {
+        let wanted = request.dir_config::<Config>().is_some_and(Config::notes) && runs_inside(request);
+        if wanted && let Some(settings) = tree::settings(request) {
+            // A tree that a panic broke shows nothing.
+            if let Ok(mut tree) = lock(tree::tree(request)) {
+                match open(&mut tree, request, settings, Touch::Renew) {
+                    Ok(slot) => publish(&mut tree, slot, request),
+                    Err(error) => request.notes().set(ERROR, if error == OpenError::Store { b"store" } else { b"corrupt" }),
+                }
+            }
+        }
+        Outcome::Declined
+    }
+}
+
+/// Whether the handler is one that reads notes: not a file, a proxy or another process.
+fn runs_inside(request: Request<'_>) -> bool {
+    let Some(handler) = request.handler().filter(|handler| !handler.is_empty()) else { return false };
+    let outside: [&[u8]; 5] = [b"default-handler", b"cgi-script", b"application/x-httpd-cgi", b"fcgid-script", b"proxy-server"];
+    let outside_families: [&[u8]; 3] = [b"httpd/", b"server-", b"proxy:"];
+    if request.is_proxied() || outside.contains(&handler) || outside_families.iter().any(|family| handler.starts_with(family)) {
+        return false;
+    }
+    // Without a handler of its own, a file arrives with its media type in this place; PHP's is a handler all the same.
+    let media_type = request.content_type().and_then(|full| full.split(|&c| c == b';').next()).map(<[u8]>::trim_ascii);
+    media_type != Some(handler) || handler.starts_with(b"application/x-httpd-php")
+}
+
+fn publish(tree: &mut Tree, index: usize, request: Request<'_>) {
+    let notes = request.notes();
+    let mut kept = state(request).face.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if kept.is_none() {
+        // What an earlier phase wrote was written, not shown.
+        let mut nothing_shown = Mirror::default();
+        let edits = nothing_shown.edits(values(notes).iter().map(|(key, value)| (&key[..], &value[..])));
+        apply(&mut tree.slots[index], request, edits);
+    }
+    let slot = &mut tree.slots[index];
+    let mut mirror = Mirror::default();
+    for (key, plain) in mirror.show(slot.session.values(), Detail::Public) {
+        notes.set(&format!("{VALUE}{key}"), &plain);
+    }
+    facts(slot, notes);
+    *kept = Some(Box::new(Shown { slot: index, mirror }));
+    tree.collect_by(collect);
+}
+
+fn facts(slot: &Slot, notes: Table<'_>) {
+    let flag = |on: bool| if on { "1" } else { "0" }.to_owned();
+    let stored = !slot.is_new;
+    let facts = [
+        stored.then(|| slot.reference()),
+        Some(flag(slot.is_new)),
+        Some(flag(slot.was_invalidated)),
+        Some(slot.session.created().0.to_string()),
+        Some(slot.session.accessed().0.to_string()),
+        Some(slot.session.timeout().to_string()),
+        slot.session.user().map(str::to_owned),
+    ];
+    for (name, fact) in FACTS.iter().zip(facts) {
+        if let Some(fact) = fact {
+            notes.set(name, fact.as_bytes());
+        }
+    }
+}
+
+/// The notes of values: key without prefix, and text.
+fn values(notes: Table<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let entries = notes.entries().into_iter();
+    let of_values = entries.filter_map(|(key, value)| {
+        let (prefix, key) = key.split_at_checked(VALUE.len())?;
+        prefix.eq_ignore_ascii_case(VALUE.as_bytes()).then(|| (key.to_vec(), value.to_vec()))
+    });
+    of_values.collect()
+}
+
+/// Reads back the notes of every request that can still write them: this one and where it came from, and the redirects of the first.
+fn collect(tree: &mut Tree, request: Request<'_>) {
+    let redirects = std::iter::successors(Some(request.root()), |r| r.next());
+    let mut requests: Vec<Request<'_>> = request.and_origins().collect();
+    requests.extend(redirects.filter(|r| !request.and_origins().any(|known| known.is_same(*r))));
+    for of_tree in requests {
+        collect_one(tree, of_tree);
+    }
+}
+
+fn collect_one(tree: &mut Tree, request: Request<'_>) {
+    let Some(state) = request.state::<tree::State>() else { return };
+    let mut kept = state.face.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let Some(shown) = kept.as_mut().and_then(|face| face.downcast_mut::<Shown>()) else { return };
+    let notes = request.notes();
+    let entries = values(notes);
+    let mut edits = shown.mirror.edits(entries.iter().map(|(key, value)| (&key[..], &value[..])));
+    let Some(slot) = tree.slots.get_mut(shown.slot) else { return };
+    for key in take(notes, "session:unset", c"session:unset").iter().flat_map(|list| named(list, slot)) {
+        edits.push(Edit::Unset(key));
+    }
+    for word in take(notes, "session:do", c"session:do").iter().flat_map(|list| list.split_whitespace()) {
+        edits = carry_out(word, slot, request, edits);
+    }
+    apply(slot, request, edits);
+}
+
+fn take(notes: Table<'_>, name: &str, c_name: &std::ffi::CStr) -> Option<String> {
+    let text = String::from_utf8_lossy(notes.get(c_name)?.to_bytes()).into_owned();
+    notes.unset(name);
+    Some(text)
+}
+
+/// The keys that a list names: one key that may hold blanks, or several between blanks and commas.
+fn named(list: &str, slot: &Slot) -> Vec<String> {
+    if slot.session.values().find(list).is_some() {
+        return vec![list.to_owned()];
+    }
+    list.split([' ', ',', '\t', '\n']).filter(|key| !key.is_empty()).map(str::to_owned).collect()
+}
+
+/// One word of `session:do`; answers the edits that are still to be done. What a handler writes beside `invalidate` or `delete`
+/// belongs to the session after it.
+fn carry_out(word: &str, slot: &mut Slot, request: Request<'_>, edits: Vec<Edit>) -> Vec<Edit> {
+    let written = |edits: Vec<Edit>| edits.into_iter().filter(|edit| matches!(edit, Edit::Set(..))).collect();
+    match word {
+        "invalidate" => match invalidate(slot, request) {
+            Ok(()) => written(edits),
+            Err(_) => Vec::new(),
+        },
+        "delete" => match remove(slot, request) {
+            Ok(()) => written(edits),
+            Err(_) => Vec::new(),
+        },
+        "expire" => {
+            slot.expires_at_commit = true;
+            Vec::new()
+        }
+        "revert" => {
+            slot.session.revert();
+            Vec::new()
+        }
+        _ => {
+            request
+                .log(Level::Warning, format_args!("session:do knows invalidate, expire, delete and revert, not '{}'", word.escape_debug()));
+            edits
+        }
+    }
+}
+
+fn apply(slot: &mut Slot, request: Request<'_>, edits: Vec<Edit>) {
+    for edit in edits {
+        match edit {
+            Edit::Unset(key) => slot.session.unset_plain(&key),
+            Edit::Set(key, plain) => {
+                if let Err(error) = slot.session.set_plain(&key, plain) {
+                    request.log(Level::Error, format_args!("the note session.{} is not stored: {error}", key.escape_debug()));
+                }
+            }
+        }
+    }
+}

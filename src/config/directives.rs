@@ -1,0 +1,201 @@
+//! The directives: one row each. `apache-conf/reference.conf` and the README describe them; a test compares.
+
+use std::sync::Arc;
+
+use super::parse::{LONGEST, size};
+use super::{Config, LockMode, StoreKind, StorePlace, Switch};
+use crate::httpd::directive::{Commands, time};
+use crate::httpd::{Contexts, Directive, Place, Setter};
+use crate::session::CookieRule;
+use crate::session::time::MICROS;
+
+use Contexts::{Everywhere, NotHtaccess};
+use Setter::{Flag, One, Words};
+
+const fn row(
+    name: &'static std::ffi::CStr,
+    contexts: Contexts,
+    setter: Setter<Config>,
+    help: &'static std::ffi::CStr,
+) -> Directive<Config> {
+    Directive { name, contexts, setter, help }
+}
+
+pub static DIRECTIVES: [Directive<Config>; 19] = [
+    row(c"Session", Everywhere, Flag(|c, on| c.switch = Some(Switch::Said(on))), c"On or Off: whether this part of the site has sessions"),
+    row(c"SessionDir", NotHtaccess, One(session_dir), c"directory of the session files; alone it means SessionStore file"),
+    row(c"SessionStore", NotHtaccess, One(session_store), c"file (in SessionDir), or stock: leave it to the stock store modules"),
+    row(
+        c"SessionTimeout",
+        Everywhere,
+        One(session_timeout),
+        c"idle time after which a session ends (default 1800; seconds, or with s, min, h)",
+    ),
+    row(
+        c"SessionTouchInterval",
+        NotHtaccess,
+        One(session_touch_interval),
+        c"at most so often a mere access is written (default timeout/60, at most 60; 0: always)",
+    ),
+    row(c"SessionLifetime", NotHtaccess, One(session_lifetime), c"absolute lifetime of a session, never extended (default 0: none)"),
+    row(
+        c"SessionIdCookie",
+        NotHtaccess,
+        Words(session_id_cookie),
+        c"name of the cookie, then Path= Domain= Max-Age= Secure= HttpOnly= SameSite= Partitioned",
+    ),
+    row(c"SessionScope", NotHtaccess, One(session_scope), c"name within which sessions are visible (default: the ServerName)"),
+    row(
+        c"SessionNotes",
+        Everywhere,
+        Flag(|c, on| c.notes = Some(on)),
+        c"On or Off: show the session to handlers as request notes (default On)",
+    ),
+    row(c"SessionMaxSize", NotHtaccess, One(session_max_size), c"largest session in bytes, or with K or M (default 1M)"),
+    row(
+        c"SessionInvalidateCorrupt",
+        NotHtaccess,
+        Flag(|c, on| c.invalidate_corrupt = Some(on)),
+        c"On: a damaged record means a new session (default); Off: an error",
+    ),
+    row(
+        c"SessionSync",
+        NotHtaccess,
+        Flag(|c, on| c.sync = Some(on)),
+        c"On: a change survives a crash of the machine; Off: that of any process (default)",
+    ),
+    row(c"SessionLock", Everywhere, One(session_lock), c"request, access or none: how long a session is held (default request)"),
+    row(
+        c"SessionMaxAge",
+        Everywhere,
+        One(session_max_age),
+        c"stock: seconds of a session; with a store of ours SessionTimeout and Max-Age of the cookie",
+    ),
+    row(
+        c"SessionHeader",
+        Everywhere,
+        One(|c, word, _| set(&mut c.stock.header, word.into())),
+        c"stock: response header that is merged into the session",
+    ),
+    row(
+        c"SessionEnv",
+        Everywhere,
+        Flag(|c, on| c.stock.env = Some(on)),
+        c"stock: On: the encoded session as HTTP_SESSION in the environment",
+    ),
+    row(
+        c"SessionInclude",
+        Everywhere,
+        One(|c, word, _| push(&mut c.stock.includes, word)),
+        c"stock: URL prefix that has sessions; several add up",
+    ),
+    row(
+        c"SessionExclude",
+        Everywhere,
+        One(|c, word, _| push(&mut c.stock.excludes, word)),
+        c"stock: URL prefix that has none; wins over SessionInclude",
+    ),
+    row(
+        c"SessionExpiryUpdateInterval",
+        Everywhere,
+        One(session_expiry_update),
+        c"stock: seconds by which the expiry may move unwritten; with a store of ours SessionTouchInterval",
+    ),
+];
+
+pub static COMMANDS: Commands<20> = Commands::new(&DIRECTIVES);
+
+type Answer = Result<(), String>;
+
+fn set<T>(slot: &mut Option<T>, value: T) -> Answer {
+    *slot = Some(value);
+    Ok(())
+}
+
+fn push(list: &mut Vec<Arc<str>>, word: &str) -> Answer {
+    list.push(word.into());
+    Ok(())
+}
+
+fn session_dir(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
+    let dir = place.path(word).filter(|path| path.parent().is_some());
+    let dir = dir.ok_or_else(|| format!("takes a directory, absolute or below ServerRoot, not '{word}'"))?;
+    config.kind.get_or_insert(StoreKind::File);
+    config.imply();
+    set(&mut config.place, Arc::new(StorePlace::new(dir)))
+}
+
+fn session_store(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
+    match word.to_ascii_lowercase().as_str() {
+        "file" => {
+            config.imply();
+            set(&mut config.kind, StoreKind::File)
+        }
+        "stock" => set(&mut config.kind, StoreKind::Stock),
+        _ => Err(format!("knows file and stock, not '{word}'")),
+    }
+}
+
+fn session_timeout(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
+    let seconds = time(place, word).filter(|micros| micros % MICROS == 0).map(|micros| micros / MICROS);
+    let seconds = seconds.filter(|seconds| (1..=LONGEST).contains(seconds));
+    let seconds = seconds.ok_or_else(|| format!("takes a time from 1 s to 10 years, in whole seconds, or with s, min, h, not '{word}'"))?;
+    set(&mut config.timeout, seconds)
+}
+
+/// A time that may be 0.
+fn span(word: &str, place: Place<'_>) -> Result<u64, String> {
+    let micros = time(place, word).filter(|&micros| micros <= LONGEST * MICROS);
+    micros.ok_or_else(|| format!("takes a time from 0 to 10 years, in seconds, or with ms, s, min, h, not '{word}'"))
+}
+
+fn session_touch_interval(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
+    set(&mut config.touch_interval, span(word, place)?)
+}
+
+fn session_lifetime(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
+    set(&mut config.lifetime, span(word, place)?)
+}
+
+fn session_id_cookie(config: &mut Config, words: &[&str], _: Place<'_>) -> Answer {
+    let (name, attributes) = words.split_first().ok_or("takes the name of the cookie, and attributes")?;
+    let rule = CookieRule::parse(name, attributes).map_err(|error| format!("{}: {error}", words.join(" ")))?;
+    set(&mut config.cookie, Arc::new(rule))
+}
+
+fn session_scope(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
+    if word.is_empty() || word.len() > 255 || word.chars().any(char::is_control) {
+        return Err(format!("takes a name of 1 to 255 bytes without control characters, not '{}'", word.escape_debug()));
+    }
+    set(&mut config.scope, word.into())
+}
+
+fn session_max_size(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
+    set(&mut config.max_size, size(word, 1 << 10, 64 << 20)?)
+}
+
+fn session_lock(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
+    let mode = match word.to_ascii_lowercase().as_str() {
+        "request" => LockMode::Request,
+        "access" => LockMode::Access,
+        "none" => LockMode::None,
+        _ => return Err(format!("takes request, access or none, not '{word}'")),
+    };
+    set(&mut config.lock, mode)
+}
+
+fn session_max_age(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
+    let seconds = word.parse::<i64>().ok().filter(|seconds| seconds.unsigned_abs() <= LONGEST);
+    set(
+        &mut config.stock.max_age_seconds,
+        seconds.ok_or_else(|| format!("takes a number of seconds, at most ten years, 0 for none, not '{word}'"))?,
+    )
+}
+
+fn session_expiry_update(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
+    let seconds = word.parse::<u64>().ok().filter(|&seconds| seconds <= LONGEST);
+    set(
+        &mut config.stock.expiry_update,
+        seconds.ok_or_else(|| format!("must be zero (disable) or a positive value (seconds), not '{word}'"))?,
+    )
+}

@@ -1,0 +1,232 @@
+//! What the directives say: one `Config` for each section, and the [`Settings`] that hold for a request.
+
+pub mod directives;
+pub mod parse;
+mod stock;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use once_cell::sync::OnceCell;
+
+pub use stock::StockConfig;
+
+use crate::session::time::MICROS;
+use crate::session::{CookieRule, Expiry, Scope};
+use crate::store::file::FileStore;
+use crate::store::{Durability, Store};
+
+pub const DEFAULT_TIMEOUT: u64 = 1800;
+pub const DEFAULT_MAX_SIZE: usize = 1 << 20;
+
+/// Whether sessions are on in a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// `Session On|Off`.
+    Said(bool),
+    /// A store was named.
+    Implied,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    File,
+    /// The stock store modules answer.
+    Stock,
+}
+
+/// `SessionLock`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LockMode {
+    #[default]
+    Request,
+    Access,
+    None,
+}
+
+/// The place of a store. The store itself is opened in the child that first needs it.
+pub struct StorePlace {
+    pub dir: PathBuf,
+    store: OnceCell<Box<dyn Store>>,
+}
+
+impl StorePlace {
+    pub fn new(dir: PathBuf) -> StorePlace {
+        StorePlace { dir, store: OnceCell::new() }
+    }
+
+    pub fn store(&self) -> &dyn Store {
+        self.store.get_or_init(|| Box::new(FileStore::new(self.dir.clone()))).as_ref()
+    }
+}
+
+/// What one section says; `None`: nothing, so the section around it counts.
+#[derive(Default, Clone)]
+pub struct Config {
+    pub switch: Option<Switch>,
+    pub kind: Option<StoreKind>,
+    pub place: Option<Arc<StorePlace>>,
+    pub scope: Option<Arc<str>>,
+    pub cookie: Option<Arc<CookieRule>>,
+    /// Seconds.
+    pub timeout: Option<u64>,
+    /// Microseconds.
+    pub touch_interval: Option<u64>,
+    /// Microseconds; 0: none.
+    pub lifetime: Option<u64>,
+    pub max_size: Option<usize>,
+    pub invalidate_corrupt: Option<bool>,
+    pub sync: Option<bool>,
+    pub notes: Option<bool>,
+    pub lock: Option<LockMode>,
+    pub stock: StockConfig,
+}
+
+impl Config {
+    /// The configuration of a section within another.
+    pub fn merge(outer: &Config, inner: &Config) -> Config {
+        Config {
+            switch: inner.switch.or(outer.switch),
+            kind: inner.kind.or(outer.kind),
+            place: inner.place.clone().or_else(|| outer.place.clone()),
+            scope: inner.scope.clone().or_else(|| outer.scope.clone()),
+            cookie: inner.cookie.clone().or_else(|| outer.cookie.clone()),
+            timeout: inner.timeout.or(outer.timeout),
+            touch_interval: inner.touch_interval.or(outer.touch_interval),
+            lifetime: inner.lifetime.or(outer.lifetime),
+            max_size: inner.max_size.or(outer.max_size),
+            invalidate_corrupt: inner.invalidate_corrupt.or(outer.invalidate_corrupt),
+            sync: inner.sync.or(outer.sync),
+            notes: inner.notes.or(outer.notes),
+            lock: inner.lock.or(outer.lock),
+            stock: StockConfig::merge(&outer.stock, &inner.stock),
+        }
+    }
+
+    /// A store was named here: that switches sessions on, unless `Session Off` is said here too.
+    fn imply(&mut self) {
+        self.switch.get_or_insert(Switch::Implied);
+    }
+
+    pub fn is_on(&self, uri: &[u8]) -> bool {
+        let on = match self.switch {
+            Some(Switch::Said(on)) => on,
+            Some(Switch::Implied) => true,
+            None => false,
+        };
+        on && self.stock.includes(uri)
+    }
+
+    /// The place of our store; `None`: the stock modules answer.
+    pub fn own_store(&self) -> Option<&Arc<StorePlace>> {
+        match self.kind {
+            Some(StoreKind::File) => self.place.as_ref(),
+            Some(StoreKind::Stock) | None => None,
+        }
+    }
+
+    pub fn cookie(&self) -> Arc<CookieRule> {
+        match (&self.cookie, self.stock.max_age()) {
+            (Some(rule), _) => Arc::clone(rule),
+            (None, Some(seconds)) => Arc::new(CookieRule { max_age: Some(seconds), ..CookieRule::default() }),
+            (None, None) => Arc::new(CookieRule::default()),
+        }
+    }
+
+    /// What holds for a request on a host, if a store of ours does.
+    pub fn settings(&self, server_name: &[u8]) -> Option<Settings> {
+        let place = Arc::clone(self.own_store()?);
+        let cookie = self.cookie();
+        let name = match &self.scope {
+            Some(scope) => scope.to_string(),
+            None => String::from_utf8_lossy(server_name).to_lowercase(),
+        };
+        Some(Settings {
+            place,
+            scope: Scope { name, cookie: cookie.name.clone() },
+            cookie,
+            timeout: self.timeout.or(self.stock.max_age()).unwrap_or(DEFAULT_TIMEOUT),
+            expiry: Expiry {
+                touch_interval: self.touch_interval.or(self.stock.expiry_update.map(|seconds| seconds.saturating_mul(MICROS))),
+                lifetime: self.lifetime.filter(|&span| span > 0),
+            },
+            max_size: self.max_size.unwrap_or(DEFAULT_MAX_SIZE),
+            invalidate_corrupt: self.invalidate_corrupt.unwrap_or(true),
+            durability: if self.sync.unwrap_or(false) { Durability::Machine } else { Durability::Process },
+        })
+    }
+
+    pub fn notes(&self) -> bool {
+        self.notes.unwrap_or(true)
+    }
+}
+
+/// What holds for one session of a request tree.
+pub struct Settings {
+    pub place: Arc<StorePlace>,
+    pub scope: Scope,
+    pub cookie: Arc<CookieRule>,
+    pub timeout: u64,
+    pub expiry: Expiry,
+    pub max_size: usize,
+    pub invalidate_corrupt: bool,
+    pub durability: Durability,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_store() -> Config {
+        let mut config = Config { kind: Some(StoreKind::File), place: Some(Arc::new(StorePlace::new("/s".into()))), ..Config::default() };
+        config.imply();
+        config
+    }
+
+    #[test]
+    fn without_a_store_nothing_is_on() {
+        assert!(!Config::default().is_on(b"/"));
+        assert!(Config::default().settings(b"h").is_none());
+    }
+
+    #[test]
+    fn a_store_implies_on_where_it_is_named_unless_off_is_said_there() {
+        assert!(with_store().is_on(b"/"));
+        let off = Config { switch: Some(Switch::Said(false)), ..Config::default() };
+        assert!(!Config::merge(&with_store(), &off).is_on(b"/"));
+        assert!(Config::merge(&off, &with_store()).is_on(b"/"));
+        let mut both = off;
+        both.imply();
+        assert!(!both.is_on(b"/"));
+    }
+
+    #[test]
+    fn the_inner_section_wins_and_the_outer_fills_in() {
+        let outer = Config { timeout: Some(60), max_size: Some(2048), ..with_store() };
+        let inner = Config { timeout: Some(5), ..Config::default() };
+        let settings = Config::merge(&outer, &inner).settings(b"Example.ORG").unwrap();
+        assert_eq!((settings.timeout, settings.max_size), (5, 2048));
+        assert_eq!((settings.scope.name.as_str(), settings.scope.cookie.as_str()), ("example.org", "sid"));
+    }
+
+    #[test]
+    fn stock_gives_a_section_back_to_the_stock_modules() {
+        let stock = Config { kind: Some(StoreKind::Stock), ..Config::default() };
+        let merged = Config::merge(&with_store(), &stock);
+        assert!(merged.own_store().is_none() && merged.is_on(b"/"));
+    }
+
+    #[test]
+    fn stock_directives_mean_ours_where_ours_are_not_said() {
+        let mut config = with_store();
+        config.stock.max_age_seconds = Some(60);
+        config.stock.expiry_update = Some(10);
+        let settings = config.settings(b"h").unwrap();
+        assert_eq!((settings.timeout, settings.cookie.max_age, settings.expiry.touch_interval), (60, Some(60), Some(10 * MICROS)));
+        config.timeout = Some(7);
+        config.cookie = Some(Arc::new(CookieRule::default()));
+        config.touch_interval = Some(1);
+        let settings = config.settings(b"h").unwrap();
+        assert_eq!((settings.timeout, settings.cookie.max_age, settings.expiry.touch_interval), (7, None, Some(1)));
+    }
+}

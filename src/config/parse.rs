@@ -1,0 +1,34 @@
+//! Values of directives. An error names the value and the remedy; the directive is named by who shows it.
+
+/// Ten years: more is a mistake.
+pub const LONGEST: u64 = 10 * 365 * 24 * 3600;
+
+/// A number of bytes: `1048576`, `1024K`, `1M`.
+pub fn size(word: &str, least: usize, most: usize) -> Result<usize, String> {
+    let (digits, unit) = match word.as_bytes().last() {
+        Some(b'k' | b'K') => (&word[..word.len() - 1], 1 << 10),
+        Some(b'm' | b'M') => (&word[..word.len() - 1], 1 << 20),
+        _ => (word, 1),
+    };
+    let plain = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
+    let bytes = plain.then(|| digits.parse::<usize>().ok()?.checked_mul(unit)).flatten();
+    bytes
+        .filter(|bytes| (least..=most).contains(bytes))
+        .ok_or_else(|| format!("takes a size from {}K to {}M (bytes, or with K or M), not '{word}'", least >> 10, most >> 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units_and_bounds() {
+        let parse = |word| size(word, 1 << 10, 64 << 20);
+        assert_eq!(parse("1024"), Ok(1024));
+        assert_eq!(parse("64k"), Ok(65_536));
+        assert_eq!(parse("64M"), Ok(64 << 20));
+        for bad in ["", "K", "-1", "+5K", "1023", "65M", "1G", "much", "18446744073709551615M"] {
+            assert!(parse(bad).unwrap_err().contains(bad), "{bad}");
+        }
+    }
+}

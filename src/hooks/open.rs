@@ -1,0 +1,169 @@
+//! Finding the session of a request.
+
+use crate::config::Settings;
+use crate::httpd::{Level, Request};
+use crate::session::expiry::Expiry;
+use crate::session::record::{CodecError, Record};
+use crate::session::{Id, Key, Session, Timestamp};
+use crate::store;
+
+use super::report::store_failed;
+use super::tree::{Slot, Tree, now};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenError {
+    /// The store failed, which is not "no session".
+    Store,
+    /// The record is damaged, and `SessionInvalidateCorrupt off`.
+    Corrupt,
+}
+
+/// How an opener means it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touch {
+    /// The session lives on for another timeout.
+    Renew,
+    Leave,
+}
+
+/// What the store says of one id.
+enum Found {
+    Live(Box<(Record, Timestamp)>),
+    /// Unknown, expired, damaged or written by a newer version.
+    Nothing,
+}
+
+/// The slot of the session that `settings` mean, loaded if it was not yet. There is always one: perhaps of a new session.
+pub fn open(tree: &mut Tree, request: Request<'_>, settings: Settings, touch: Touch) -> Result<usize, OpenError> {
+    let index = match tree.find(&settings) {
+        Some(index) => index,
+        None => {
+            let slot = find(request, settings)?;
+            tree.slots.push(slot);
+            tree.slots.len() - 1
+        }
+    };
+    if touch == Touch::Renew {
+        tree.slots[index].session.renew();
+    }
+    Ok(index)
+}
+
+/// The slot of a session that the application names by its id; `None`: no such session. It never makes one.
+pub fn open_by_id(tree: &mut Tree, request: Request<'_>, settings: Settings, id: &Id, touch: Touch) -> Result<Option<usize>, OpenError> {
+    let index = match tree.find_by_id(&settings, id) {
+        Some(index) => index,
+        None => {
+            let key = Key::derive(&settings.scope, id);
+            let Found::Live(found) = look_up(request, &settings, &key)? else { return Ok(None) };
+            let mut slot = Slot::new(settings, blank());
+            slot.session = stored(&slot.settings, id.clone(), key, *found);
+            slot.by_id = true;
+            tree.slots.push(slot);
+            tree.slots.len() - 1
+        }
+    };
+    if touch == Touch::Renew {
+        tree.slots[index].session.renew();
+    }
+    Ok(Some(index))
+}
+
+/// Whether the store knows a session that has not expired. Touches nothing.
+pub fn exists(request: Request<'_>, settings: &Settings, id: &Id) -> Result<bool, OpenError> {
+    Ok(matches!(look_up(request, settings, &Key::derive(&settings.scope, id))?, Found::Live(_)))
+}
+
+/// Reads what the store holds by now; the changes of this request stay. `false`: it is gone.
+pub fn reload(slot: &mut Slot, request: Request<'_>) -> Result<bool, OpenError> {
+    let Some(key) = slot.session.key().copied() else { return Ok(true) };
+    match look_up(request, &slot.settings, &key)? {
+        Found::Live(found) if found.0.incarnation == slot.session.incarnation() => {
+            slot.session.reloaded(found.0, found.1);
+            Ok(true)
+        }
+        _ => {
+            slot.session.gone();
+            Ok(false)
+        }
+    }
+}
+
+fn blank() -> Session {
+    Session::blank(Timestamp(0), 0, 0)
+}
+
+fn stored(settings: &Settings, id: Id, key: Key, (record, expires): (Record, Timestamp)) -> Session {
+    Session::stored(id, key, record, expires, now(), settings.max_size)
+}
+
+/// Tries what the client presented: the first usable id counts.
+fn find(request: Request<'_>, settings: Settings) -> Result<Slot, OpenError> {
+    let cookies: Vec<_> = request.root().headers_in().entries();
+    let cookies: Vec<_> = cookies.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Cookie")).map(|(_, value)| *value).collect();
+    let candidates = settings.cookie.candidates(&cookies);
+    let mut usable: Option<(Id, Key, Box<(Record, Timestamp)>)> = None;
+    for id in &candidates {
+        let key = Key::derive(&settings.scope, id);
+        let Found::Live(found) = look_up(request, &settings, &key)? else { continue };
+        match &usable {
+            None => usable = Some((id.clone(), key, found)),
+            Some((_, first, _)) => {
+                let (first, second) = (first.reference(), key.reference());
+                request.log(Level::Notice, format_args!("the client presents two sessions, {first} and {second}: the first counts"));
+            }
+        }
+    }
+    let now = now();
+    Ok(match usable {
+        Some((id, key, found)) => {
+            let session = stored(&settings, id.clone(), key, *found);
+            let mut slot = Slot::new(settings, session);
+            slot.presented = Some(id);
+            slot
+        }
+        None => {
+            let session = Session::blank(now, settings.timeout, settings.max_size);
+            let mut slot = Slot::new(settings, session);
+            slot.is_new = true;
+            slot.was_invalidated = !candidates.is_empty();
+            slot
+        }
+    })
+}
+
+fn look_up(request: Request<'_>, settings: &Settings, key: &Key) -> Result<Found, OpenError> {
+    match settings.place.store().load(key) {
+        Ok(None) => Ok(Found::Nothing),
+        Ok(Some(blob)) => match Record::decode(&blob.bytes) {
+            Ok(record) => Ok(judge(record, blob.expires, &settings.expiry)),
+            Err(error @ CodecError::Newer(_)) => {
+                request.log(Level::Info, format_args!("session {} is not used: {error}", key.reference()));
+                Ok(Found::Nothing)
+            }
+            Err(error) => damaged(request, settings, key, &error),
+        },
+        Err(store::Error::Corrupt(path)) => damaged(request, settings, key, &path.display()),
+        Err(error) => {
+            store_failed(request, "load", &error);
+            Err(OpenError::Store)
+        }
+    }
+}
+
+fn judge(record: Record, expires: Timestamp, rules: &Expiry) -> Found {
+    if rules.alive(&record, expires, now()) { Found::Live(Box::new((record, expires))) } else { Found::Nothing }
+}
+
+fn damaged(request: Request<'_>, settings: &Settings, key: &Key, what: &dyn std::fmt::Display) -> Result<Found, OpenError> {
+    let reference = key.reference();
+    if !settings.invalidate_corrupt {
+        request.log(Level::Error, format_args!("session {reference} is damaged ({what}); SessionInvalidateCorrupt is Off: it stays"));
+        return Err(OpenError::Corrupt);
+    }
+    request.log(Level::Error, format_args!("session {reference} is damaged ({what}): the client gets a new one, the record is put aside"));
+    if let Err(error) = settings.place.store().quarantine(key) {
+        store_failed(request, "put aside", &error);
+    }
+    Ok(Found::Nothing)
+}

@@ -1,0 +1,59 @@
+//! The commit points of a response: its first brigade, the end of each sub-request, its end, and, where none of them came by, the
+//! end of the first request.
+
+use crate::config::Config;
+use crate::httpd::filter::{self, Passing, Watcher};
+use crate::httpd::hook::RequestEvent;
+use crate::httpd::{Level, Request};
+
+use super::commit::{commit_all, cookie};
+use super::tree::{existing_tree, lock};
+
+pub struct CommitPoints;
+
+impl Watcher for CommitPoints {
+    /// The name that the stock module gives its filter: administrators know it.
+    const NAME: &'static std::ffi::CStr = c"MOD_SESSION_OUT";
+
+    fn pass(request: Request<'_>, passing: Passing) {
+        let Some(tree) = existing_tree(request) else { return };
+        // After a panic nothing is saved; it was logged where it happened.
+        let Ok(mut tree) = lock(tree) else { return };
+        commit_all(&mut tree, request);
+        if passing.first && request.main().is_none() && !tree.headers_sent {
+            tree.headers_sent = true;
+            let root = request.root();
+            for slot in &tree.slots {
+                if let Some(header) = cookie(slot, root.is_https()) {
+                    root.err_headers_out().add(c"Set-Cookie", &header);
+                }
+            }
+        }
+    }
+}
+
+pub struct InsertFilter;
+
+impl RequestEvent for InsertFilter {
+    fn run(request: Request<'_>) {
+        if request.dir_config::<Config>().is_some_and(|config| config.is_on(request.uri())) || existing_tree(request).is_some() {
+            filter::add::<CommitPoints>(request);
+        }
+    }
+}
+
+/// Before the first request of a tree is destroyed: for responses that never reach a content filter, such as tunnels.
+pub struct LastResort;
+
+impl RequestEvent for LastResort {
+    fn run(request: Request<'_>) {
+        let Some(Ok(mut tree)) = existing_tree(request).map(lock) else { return };
+        tree.headers_sent = true;
+        commit_all(&mut tree, request);
+        for slot in &tree.slots {
+            if slot.session.has_changes() {
+                request.log(Level::Debug, format_args!("session {}: changes are dropped with the request", slot.reference()));
+            }
+        }
+    }
+}

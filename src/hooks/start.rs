@@ -1,0 +1,110 @@
+//! The start: checks while the configuration is read, preparation in the parent, attachment in the children.
+//!
+//! At `-t` and at a first start what is wrong with the file system ends the start; at a restart it is logged only, for a server
+//! that works must not end because of it.
+
+use std::path::PathBuf;
+
+use crate::config::{Config, StoreKind};
+use crate::httpd::hook::{ChildHook, ConfigHook};
+use crate::httpd::{Level, Pool, Server, is_first_reading, report_panics_to, worker_ids};
+use crate::store::file::directory::{self, State};
+
+/// Every part of the configuration that may name a store: each server as a whole, and each of its sections within it.
+fn parts<'s>(server: Server<'s>) -> Vec<Config> {
+    let Some(outer) = server.dir_config::<Config>() else { return Vec::new() };
+    let sections = server.sections::<Config>().into_iter().map(|inner| Config::merge(outer, inner));
+    std::iter::once(outer.clone()).chain(sections).collect()
+}
+
+fn directories(server: Server<'_>) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = server.and_following().flat_map(parts).filter_map(|part| Some(part.own_store()?.dir.clone())).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn owner() -> rustix::process::Uid {
+    worker_ids().map_or_else(rustix::process::geteuid, |(user, _)| user)
+}
+
+pub struct Check;
+
+impl ConfigHook for Check {
+    fn run(_pool: Pool<'_>, server: Server<'_>) -> Result<(), ()> {
+        for host in server.and_following() {
+            contradictions(host)?;
+        }
+        if !is_first_reading() {
+            return Ok(());
+        }
+        for dir in directories(server) {
+            if let Err(error) = directory::examine(&dir, owner()) {
+                server.log(Level::Error, format_args!("{error}"));
+                return Err(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What only the whole of a host's configuration shows.
+fn contradictions(host: Server<'_>) -> Result<(), ()> {
+    let parts = parts(host);
+    for part in &parts {
+        if part.kind == Some(StoreKind::File) && part.place.is_none() {
+            host.log(Level::Error, format_args!("SessionStore file needs a directory: add SessionDir"));
+            return Err(());
+        }
+    }
+    let stores: Vec<_> = parts.iter().filter_map(|part| Some((part.own_store()?, part.cookie()))).collect();
+    for (i, (place, cookie)) in stores.iter().enumerate() {
+        for (other, rule) in &stores[i + 1..] {
+            let same_cookie = (&rule.name, &rule.path, &rule.domain) == (&cookie.name, &cookie.path, &cookie.domain);
+            if same_cookie && other.dir != place.dir {
+                let (one, two) = (place.dir.display(), other.dir.display());
+                host.log(
+                    Level::Error,
+                    format_args!(
+                        "SessionDir {one} and SessionDir {two} of one host would share the cookie {} with path {}: give one section another SessionIdCookie",
+                        cookie.name, cookie.path
+                    ),
+                );
+                return Err(());
+            }
+        }
+    }
+    Ok(())
+}
+
+pub struct Prepare;
+
+impl ConfigHook for Prepare {
+    /// Never fails: on a restart that would end the running server.
+    fn run(_pool: Pool<'_>, server: Server<'_>) -> Result<(), ()> {
+        if is_first_reading() {
+            return Ok(());
+        }
+        for dir in directories(server) {
+            let examined = directory::examine(&dir, owner()).and_then(|found| {
+                if found.state == State::Missing {
+                    directory::make(&dir, worker_ids())?;
+                }
+                Ok(found)
+            });
+            match examined {
+                Ok(found) => found.warning.iter().for_each(|warning| server.log(Level::Warning, format_args!("{warning}"))),
+                Err(error) => server.log(Level::Error, format_args!("{error}; sessions there fail until that is mended")),
+            }
+        }
+        Ok(())
+    }
+}
+
+pub struct Child;
+
+impl ChildHook for Child {
+    fn run(pool: Pool<'_>, server: Server<'_>) {
+        report_panics_to(server.for_life_of_child(pool));
+    }
+}

@@ -1,0 +1,163 @@
+//! What a request tree knows of its sessions. Sub-requests, internal redirects and error documents share the tree of the first
+//! request, so a second open meets the first one's session.
+
+use std::any::Any;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use once_cell::sync::OnceCell;
+
+use crate::config::{Config, Settings};
+use crate::httpd::{Request, hook};
+use crate::session::{Id, Session, Timestamp};
+
+use super::response::LastResort;
+
+/// What we keep with each request that asked for a session.
+#[derive(Default)]
+pub struct State {
+    /// Of the first request of a tree.
+    tree: OnceCell<Mutex<Tree>>,
+    /// What a face keeps for one request of the tree.
+    pub face: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+/// Reads back what other code wrote on a picture of the sessions, at commit points.
+pub type Collector = fn(&mut Tree, Request<'_>);
+
+#[derive(Default)]
+pub struct Tree {
+    pub slots: Vec<Slot>,
+    /// The first brigade has passed: no cookie can be set any more.
+    pub headers_sent: bool,
+    collectors: Vec<Collector>,
+}
+
+/// One session of a tree: of one store, scope and cookie name.
+pub struct Slot {
+    pub settings: Settings,
+    pub session: Session,
+    /// The id that the client presented and the store knew.
+    pub presented: Option<Id>,
+    /// Opened by an id that the application named: cookies have nothing to do with it.
+    pub by_id: bool,
+    pub is_new: bool,
+    pub was_invalidated: bool,
+    /// The client's cookie is to go, unless a new one is sent.
+    pub forget_cookie: bool,
+    /// The expiry was moved: a cookie with an age is sent again.
+    pub renewed: bool,
+    /// Storage and cookie go at the next commit point.
+    pub expires_at_commit: bool,
+    /// What faces keep with the session.
+    attachments: Vec<Box<dyn Any + Send>>,
+}
+
+/// A panic happened while the tree was locked: its sessions are not saved.
+#[derive(Debug)]
+pub struct Broken;
+
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+pub fn state(request: Request<'_>) -> &State {
+    request.state::<State>().unwrap_or_else(|| request.set_state(State::default()))
+}
+
+/// The tree of a request, made on first use.
+pub fn tree(request: Request<'_>) -> &Mutex<Tree> {
+    let root = request.root();
+    state(root).tree.get_or_init(|| {
+        hook::before_destroyed::<LastResort>(root);
+        Mutex::default()
+    })
+}
+
+/// The tree of a request, if anybody asked for a session in it.
+pub fn existing_tree(request: Request<'_>) -> Option<&Mutex<Tree>> {
+    request.root().state::<State>()?.tree.get()
+}
+
+/// Waits for the tree; other threads of a handler are inside for moments only.
+pub fn lock(tree: &Mutex<Tree>) -> Result<MutexGuard<'_, Tree>, Broken> {
+    tree.lock().map_err(|_| Broken)
+}
+
+/// For calls of a handler: `None` if another thread is inside.
+pub fn try_lock(tree: &Mutex<Tree>) -> Result<Option<MutexGuard<'_, Tree>>, Broken> {
+    match tree.try_lock() {
+        Ok(guard) => Ok(Some(guard)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Poisoned(_)) => Err(Broken),
+    }
+}
+
+impl Tree {
+    /// A face wants to be asked at commit points. It may say so often.
+    pub fn collect_by(&mut self, collector: Collector) {
+        if !self.collectors.iter().any(|known| std::ptr::fn_addr_eq(*known, collector)) {
+            self.collectors.push(collector);
+        }
+    }
+
+    pub fn collect(&mut self, request: Request<'_>) {
+        for collector in self.collectors.clone() {
+            collector(self, request);
+        }
+    }
+
+    /// The slot of the session that the configuration of a request means.
+    pub fn find(&self, settings: &Settings) -> Option<usize> {
+        self.slots.iter().position(|slot| !slot.by_id && slot.is_of(settings))
+    }
+
+    pub fn find_by_id(&self, settings: &Settings, id: &Id) -> Option<usize> {
+        self.slots.iter().position(|slot| slot.by_id && slot.is_of(settings) && slot.session.id() == Some(id))
+    }
+}
+
+impl Slot {
+    pub fn new(settings: Settings, session: Session) -> Slot {
+        Slot {
+            settings,
+            session,
+            presented: None,
+            by_id: false,
+            is_new: false,
+            was_invalidated: false,
+            forget_cookie: false,
+            renewed: false,
+            expires_at_commit: false,
+            attachments: Vec::new(),
+        }
+    }
+
+    fn is_of(&self, settings: &Settings) -> bool {
+        self.settings.place.dir == settings.place.dir && self.settings.scope == settings.scope
+    }
+
+    /// What a face attached before.
+    pub fn attachment<T: Any>(&mut self) -> Option<&mut T> {
+        self.attachments.iter_mut().find_map(|attached| attached.downcast_mut())
+    }
+
+    pub fn attach<T: Any + Send>(&mut self, value: T) {
+        self.attachments.push(Box::new(value));
+    }
+
+    /// The reference, or a dash for a session that is not stored.
+    pub fn reference(&self) -> String {
+        self.session.key().map_or_else(|| "-".to_owned(), |key| key.reference().to_string())
+    }
+}
+
+/// What holds for a request, if sessions of ours are on.
+pub fn settings(request: Request<'_>) -> Option<Settings> {
+    let config = request.dir_config::<Config>()?;
+    if !config.is_on(request.uri()) {
+        return None;
+    }
+    config.settings(request.server().name())
+}

@@ -1,0 +1,42 @@
+//! Values of ours in httpd's configuration vectors, by type: a wrong type is `None`, never undefined behaviour.
+
+use std::any::Any;
+
+use super::record::module;
+use super::{Pool, ffi};
+
+/// What lies behind our index of a vector.
+type Slot = Box<dyn Any + Send + Sync>;
+
+pub fn boxed<T: Any + Send + Sync>(pool: Pool<'_>, value: T) -> *mut Slot {
+    let slot: Slot = Box::new(value);
+    std::ptr::from_ref(pool.adopt(slot)).cast_mut()
+}
+
+/// # Safety
+/// `slot` is null or comes from [`boxed`], and its pool is alive for `'p`.
+pub unsafe fn downcast<'p, T: 'static>(slot: *const Slot) -> Option<&'p T> {
+    // SAFETY: promised by the caller.
+    unsafe { slot.as_ref()?.downcast_ref() }
+}
+
+/// # Safety
+/// `vector` is a configuration vector (or null) that lives for `'p`, with values of ours from [`boxed`] only.
+pub unsafe fn get<'p, T: 'static>(vector: *const ffi::ap_conf_vector_t) -> Option<&'p T> {
+    if vector.is_null() {
+        return None;
+    }
+    // SAFETY: promised by the caller.
+    unsafe { downcast(ffi::ap_get_module_config(vector, module()).cast::<Slot>()) }
+}
+
+/// # Safety
+/// As [`get`]; the pool lives as long as the vector.
+pub unsafe fn set<'p, T: Any + Send + Sync>(vector: *mut ffi::ap_conf_vector_t, pool: Pool<'p>, value: T) -> &'p T {
+    let slot = boxed(pool, value);
+    // SAFETY: promised by the caller; the slot was just made with a T.
+    unsafe {
+        ffi::ap_set_module_config(vector, module(), slot.cast());
+        downcast(slot).expect("it was just made")
+    }
+}

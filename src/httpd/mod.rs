@@ -1,0 +1,28 @@
+//! Safe wrappers over httpd and APR. With the exported faces in `bridge` the only home of `unsafe`; knows nothing of sessions.
+//!
+//! The rules (docs/safety.md): a wrapper borrows what httpd owns for as long as httpd promises it; fields are read through the raw
+//! pointer, never through a long-lived `&mut`, since other modules alias them; every entry from C passes [`guard`].
+#![allow(unsafe_code)]
+
+pub mod config;
+pub mod directive;
+pub mod ffi;
+pub mod filter;
+mod guard;
+pub mod hook;
+mod log;
+mod pool;
+mod record;
+mod request;
+mod server;
+mod table;
+
+pub use directive::{Contexts, Directive, Place, Setter};
+pub use guard::{guard, report_panics_to};
+pub use hook::Outcome;
+pub use log::Level;
+pub use pool::Pool;
+pub use record::{Module, record};
+pub use request::Request;
+pub use server::{Server, is_first_reading, worker_ids};
+pub use table::Table;

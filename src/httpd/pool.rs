@@ -1,0 +1,46 @@
+//! APR pools: who owns what, and until when.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::marker::PhantomData;
+
+use super::ffi;
+use super::guard::guard;
+
+/// A pool of httpd's. What is allocated in it lives for `'p`.
+#[derive(Clone, Copy)]
+pub struct Pool<'p> {
+    raw: *mut ffi::apr_pool_t,
+    owner: PhantomData<&'p ()>,
+}
+
+impl<'p> Pool<'p> {
+    /// # Safety
+    /// `raw` is a pool that outlives `'p`.
+    pub unsafe fn from_raw(raw: *mut ffi::apr_pool_t) -> Pool<'p> {
+        Pool { raw, owner: PhantomData }
+    }
+
+    pub fn raw(self) -> *mut ffi::apr_pool_t {
+        self.raw
+    }
+
+    /// Hands a value to the pool, which drops it when it is cleared or destroyed.
+    pub fn adopt<T: 'static>(self, value: T) -> &'p T {
+        unsafe extern "C" fn drop_it<T>(data: *mut c_void) -> ffi::apr_status_t {
+            // SAFETY: `data` comes from Box::into_raw below, and APR runs a cleanup once.
+            guard((), || drop(unsafe { Box::from_raw(data.cast::<T>()) }));
+            ffi::APR_SUCCESS as ffi::apr_status_t
+        }
+        let value = Box::into_raw(Box::new(value));
+        // SAFETY: the pool is alive; the child cleanup (before exec) does nothing, for the memory is the parent's.
+        unsafe { ffi::apr_pool_cleanup_register(self.raw, value.cast(), Some(drop_it::<T>), Some(ffi::apr_pool_cleanup_null)) };
+        // SAFETY: the box lives until the pool's cleanup, which `'p` does not outlive.
+        unsafe { &*value }
+    }
+
+    /// Text that C may keep. A NUL in it ends it there.
+    pub fn text(self, text: &str) -> &'p CStr {
+        // SAFETY: apr_pstrmemdup copies `len` bytes and adds the NUL.
+        unsafe { CStr::from_ptr(ffi::apr_pstrmemdup(self.raw, text.as_ptr().cast::<c_char>(), text.len() as ffi::apr_size_t)) }
+    }
+}

@@ -1,0 +1,129 @@
+//! Requests.
+
+use std::any::Any;
+use std::ffi::CStr;
+use std::marker::PhantomData;
+
+use super::{Pool, Server, Table, config, ffi};
+
+/// A request that httpd serves, for as long as the current call.
+#[derive(Clone, Copy)]
+pub struct Request<'r> {
+    raw: *mut ffi::request_rec,
+    owner: PhantomData<&'r ()>,
+}
+
+impl<'r> Request<'r> {
+    /// # Safety
+    /// `raw` is a request that lives for `'r`, and this thread serves it.
+    pub unsafe fn from_raw(raw: *mut ffi::request_rec) -> Request<'r> {
+        Request { raw, owner: PhantomData }
+    }
+
+    pub fn raw(self) -> *mut ffi::request_rec {
+        self.raw
+    }
+
+    fn other(raw: *mut ffi::request_rec) -> Option<Request<'r>> {
+        (!raw.is_null()).then_some(Request { raw, owner: PhantomData })
+    }
+
+    /// The request that a sub-request serves.
+    pub fn main(self) -> Option<Request<'r>> {
+        // SAFETY: (here and below) fields of a live request; requests it points to live at least as long.
+        Request::other(unsafe { (*self.raw).main })
+    }
+
+    /// The request that was redirected internally to this one.
+    pub fn prev(self) -> Option<Request<'r>> {
+        Request::other(unsafe { (*self.raw).prev })
+    }
+
+    /// The request that this one was redirected to.
+    pub fn next(self) -> Option<Request<'r>> {
+        Request::other(unsafe { (*self.raw).next })
+    }
+
+    /// This request and those that led to it, up to the first one of its tree.
+    pub fn and_origins(self) -> impl Iterator<Item = Request<'r>> {
+        std::iter::successors(Some(self), |r| r.main().or(r.prev()))
+    }
+
+    /// The first request of the tree.
+    pub fn root(self) -> Request<'r> {
+        self.and_origins().last().unwrap_or(self)
+    }
+
+    pub fn is_same(self, other: Request<'_>) -> bool {
+        self.raw == other.raw
+    }
+
+    pub fn pool(self) -> Pool<'r> {
+        unsafe { Pool::from_raw((*self.raw).pool) }
+    }
+
+    pub fn server(self) -> Server<'r> {
+        unsafe { Server::from_raw((*self.raw).server) }
+    }
+
+    pub fn notes(self) -> Table<'r> {
+        unsafe { Table::from_raw((*self.raw).notes) }
+    }
+
+    pub fn headers_in(self) -> Table<'r> {
+        unsafe { Table::from_raw((*self.raw).headers_in) }
+    }
+
+    pub fn headers_out(self) -> Table<'r> {
+        unsafe { Table::from_raw((*self.raw).headers_out) }
+    }
+
+    pub fn err_headers_out(self) -> Table<'r> {
+        unsafe { Table::from_raw((*self.raw).err_headers_out) }
+    }
+
+    pub fn subprocess_env(self) -> Table<'r> {
+        unsafe { Table::from_raw((*self.raw).subprocess_env) }
+    }
+
+    pub fn uri(self) -> &'r [u8] {
+        unsafe { bytes((*self.raw).uri) }.unwrap_or_default()
+    }
+
+    pub fn handler(self) -> Option<&'r [u8]> {
+        unsafe { bytes((*self.raw).handler) }
+    }
+
+    pub fn content_type(self) -> Option<&'r [u8]> {
+        unsafe { bytes((*self.raw).content_type) }
+    }
+
+    pub fn is_proxied(self) -> bool {
+        unsafe { (*self.raw).proxyreq != 0 }
+    }
+
+    pub fn is_https(self) -> bool {
+        unsafe { bytes(ffi::ap_run_http_scheme(self.raw)) == Some(b"https") }
+    }
+
+    /// What our directives say for this request.
+    pub fn dir_config<C: 'static>(self) -> Option<&'r C> {
+        unsafe { config::get((*self.raw).per_dir_config) }
+    }
+
+    /// What we keep with this request.
+    pub fn state<T: 'static>(self) -> Option<&'r T> {
+        unsafe { config::get((*self.raw).request_config) }
+    }
+
+    pub fn set_state<T: Any + Send + Sync>(self, value: T) -> &'r T {
+        unsafe { config::set((*self.raw).request_config, self.pool(), value) }
+    }
+}
+
+/// # Safety
+/// `text` is null or NUL-terminated, and lives for `'r`.
+unsafe fn bytes<'r>(text: *const std::ffi::c_char) -> Option<&'r [u8]> {
+    // SAFETY: promised by the caller.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
+}

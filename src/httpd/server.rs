@@ -1,0 +1,94 @@
+//! Servers and virtual hosts, and the state of the process.
+
+use std::ffi::{CStr, c_int};
+use std::marker::PhantomData;
+
+use rustix::process::{Gid, Uid};
+
+use super::{Pool, config, ffi};
+
+#[derive(Clone, Copy)]
+pub struct Server<'s> {
+    raw: *mut ffi::server_rec,
+    owner: PhantomData<&'s ()>,
+}
+
+// SAFETY: a server_rec is not changed after the configuration is read, and is used from all threads by httpd itself.
+unsafe impl Send for Server<'static> {}
+// SAFETY: as above.
+unsafe impl Sync for Server<'static> {}
+
+impl<'s> Server<'s> {
+    /// # Safety
+    /// `raw` is a server that outlives `'s`.
+    pub unsafe fn from_raw(raw: *mut ffi::server_rec) -> Server<'s> {
+        Server { raw, owner: PhantomData }
+    }
+
+    pub fn raw(self) -> *mut ffi::server_rec {
+        self.raw
+    }
+
+    /// `ServerName`.
+    pub fn name(self) -> &'s [u8] {
+        // SAFETY: a NUL-terminated string of the configuration, or null.
+        unsafe {
+            let name = (*self.raw).server_hostname;
+            if name.is_null() { b"" } else { CStr::from_ptr(name).to_bytes() }
+        }
+    }
+
+    /// This server and the virtual hosts after it.
+    pub fn and_following(self) -> impl Iterator<Item = Server<'s>> {
+        std::iter::successors(Some(self), |server| {
+            // SAFETY: `next` is a server or null.
+            let next = unsafe { (*server.raw).next };
+            (!next.is_null()).then_some(Server { raw: next, owner: PhantomData })
+        })
+    }
+
+    /// What our directives say outside of all sections of this server.
+    pub fn dir_config<C: 'static>(self) -> Option<&'s C> {
+        // SAFETY: lookup_defaults is the configuration vector of the server's outermost section.
+        unsafe { config::get((*self.raw).lookup_defaults) }
+    }
+
+    /// What our directives say in each `<Location>` and `<Directory>` of this server.
+    pub fn sections<C: 'static>(self) -> Vec<&'s C> {
+        // SAFETY: core keeps arrays of configuration vectors of the sections; they live as long as the server.
+        unsafe {
+            let core = ffi::ap_get_module_config((*self.raw).module_config, &raw const ffi::core_module).cast::<ffi::core_server_config>();
+            let Some(core) = core.as_ref() else { return Vec::new() };
+            let vectors = [core.sec_url, core.sec_dir].into_iter().filter_map(|array| array.as_ref());
+            vectors
+                .flat_map(|array| {
+                    (0..usize::try_from(array.nelts).unwrap_or(0)).map(|i| *array.elts.cast::<*const ffi::ap_conf_vector_t>().add(i))
+                })
+                .filter_map(|vector| config::get(vector))
+                .collect()
+        }
+    }
+
+    /// Keeps a child's server for as long as the child lives.
+    pub fn for_life_of_child(self, _pool: Pool<'_>) -> Server<'static> {
+        Server { raw: self.raw, owner: PhantomData }
+    }
+}
+
+/// At `-t` and in the first of the two passes of a start, where a failing check is answered to whoever typed the command. At a
+/// restart it would end a server that works.
+pub fn is_first_reading() -> bool {
+    // SAFETY: a query without arguments.
+    let state = unsafe { ffi::ap_state_query(ffi::AP_SQ_MAIN_STATE as c_int) };
+    state == ffi::AP_SQ_MS_CREATE_PRE_CONFIG as c_int
+}
+
+/// `User` and `Group`, where the server switches to them; `None`: it runs as who started it.
+pub fn worker_ids() -> Option<(Uid, Gid)> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    // SAFETY: a plain struct, set while the configuration is read by one thread.
+    let (user, group) = unsafe { ((*&raw const ffi::ap_unixd_config).user_id, (*&raw const ffi::ap_unixd_config).group_id) };
+    Some((Uid::from_raw(user), Gid::from_raw(group)))
+}

@@ -1,0 +1,69 @@
+//! APR tables: keys without case, values without NUL, and possibly several entries for one key.
+
+use std::ffi::{CStr, CString};
+use std::marker::PhantomData;
+
+use super::ffi;
+
+#[derive(Clone, Copy)]
+pub struct Table<'p> {
+    raw: *mut ffi::apr_table_t,
+    owner: PhantomData<&'p ()>,
+}
+
+impl<'p> Table<'p> {
+    /// # Safety
+    /// `raw` is a table that outlives `'p` and is used by this thread only.
+    pub unsafe fn from_raw(raw: *mut ffi::apr_table_t) -> Table<'p> {
+        Table { raw, owner: PhantomData }
+    }
+
+    pub fn raw(self) -> *mut ffi::apr_table_t {
+        self.raw
+    }
+
+    /// Replaces all entries of a key. What C strings cannot hold (a NUL) is not set.
+    pub fn set(self, key: &str, value: &[u8]) {
+        if let (Ok(key), Ok(value)) = (CString::new(key), CString::new(value)) {
+            // SAFETY: both are NUL-terminated; apr_table_set copies them.
+            unsafe { ffi::apr_table_set(self.raw, key.as_ptr(), value.as_ptr()) }
+        }
+    }
+
+    /// Adds an entry beside those that are there.
+    pub fn add(self, key: &CStr, value: &str) {
+        if let Ok(value) = CString::new(value) {
+            // SAFETY: the key is a NUL-terminated static or lives in the pool of the table; the value is copied.
+            unsafe { ffi::apr_table_add(self.raw, key.as_ptr(), value.as_ptr()) }
+        }
+    }
+
+    pub fn unset(self, key: &str) {
+        if let Ok(key) = CString::new(key) {
+            // SAFETY: a NUL-terminated key.
+            unsafe { ffi::apr_table_unset(self.raw, key.as_ptr()) }
+        }
+    }
+
+    pub fn get(self, key: &CStr) -> Option<&'p CStr> {
+        // SAFETY: values of a table are NUL-terminated and live in its pool.
+        unsafe {
+            let value = ffi::apr_table_get(self.raw, key.as_ptr());
+            (!value.is_null()).then(|| CStr::from_ptr(value))
+        }
+    }
+
+    /// A copy of the entries, in their order: other code may change the table while they are looked at.
+    pub fn entries(self) -> Vec<(&'p [u8], &'p [u8])> {
+        // SAFETY: apr_table_elts shows `nelts` entries; strings live in the table's pool, which is not freed before the request.
+        unsafe {
+            let array = &*ffi::apr_table_elts(self.raw);
+            let entries = array.elts.cast::<ffi::apr_table_entry_t>();
+            (0..usize::try_from(array.nelts).unwrap_or(0))
+                .map(|i| &*entries.add(i))
+                .filter(|entry| !entry.key.is_null() && !entry.val.is_null())
+                .map(|entry| (CStr::from_ptr(entry.key).to_bytes(), CStr::from_ptr(entry.val).to_bytes()))
+                .collect()
+        }
+    }
+}

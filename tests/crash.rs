@@ -1,0 +1,67 @@
+//! Processes that read and write one file store are killed with SIGKILL at any moment, thousands of times. Whatever a process was
+//! told is done stays done, and nobody is ever shown half a record.
+//!
+//! Who does what: [`storm`] starts, kills and restarts the processes; [`worker`] is what runs in them; [`ledger`] is where they note
+//! what was acknowledged, so that it survives them; [`payload`] makes records that are verified byte for byte without the store's
+//! checksum; [`judge`] compares what a store shows with the ledger.
+//!
+//! `MSRS_CRASH_OPERATIONS=20000000 cargo test --test crash` runs longer.
+
+#[path = "crash/judge.rs"]
+mod judge;
+#[path = "crash/ledger.rs"]
+mod ledger;
+#[path = "crash/payload.rs"]
+mod payload;
+#[path = "crash/storm.rs"]
+mod storm;
+#[path = "crash/worker.rs"]
+mod worker;
+
+use std::time::Duration;
+
+use storm::Storm;
+
+/// What the main run has to reach.
+const OPERATIONS: u64 = 1_000_000;
+/// What ends a run that does not get there: far more than it takes.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+#[test]
+fn a_killed_process_never_damages_or_loses_an_acknowledged_change() {
+    if worker::ran_here() {
+        return;
+    }
+    let wanted = std::env::var("MSRS_CRASH_OPERATIONS").map_or(OPERATIONS, |text| text.parse().expect("a number"));
+    let factor = u32::try_from(wanted.div_ceil(OPERATIONS)).expect("a number of operations that ends");
+    let mut storm = Storm::start(&[]);
+    let complaint = storm.rage(DEADLINE * factor, |seen| seen.operations() >= wanted);
+    let summary = storm.calm();
+    storm::print(&format!("the store under SIGKILL: {summary}"));
+    assert_eq!(complaint, None, "in {summary}");
+    let seen = summary.seen;
+    assert!(seen.operations() >= wanted, "only {summary}");
+    // A storm that never killed, grew, deleted or cleaned would prove little.
+    assert!(summary.kills > 200 && summary.halves > 100 && seen.updates > wanted / 10 && seen.loads > wanted / 10, "{summary}");
+    assert!(seen.creates > 20 && seen.deletes > 20 && seen.swept > 5, "{summary}");
+    assert!(summary.longest_stall() < Duration::from_secs(5), "{summary}");
+}
+
+/// The same check with the store's checksum switched off: it must find torn records, else the run above shows nothing.
+#[cfg(feature = "faults")]
+#[test]
+fn the_same_storm_without_the_checksum_is_caught() {
+    if worker::ran_here() {
+        return;
+    }
+    let mut storm = Storm::start(&[("MSRS_FAULT_NO_CHECKSUM", "1")]);
+    let mut torn = None;
+    let patience = Duration::from_secs(60);
+    while torn.is_none() && storm.age() < patience {
+        let complaint = storm.rage(patience.saturating_sub(storm.age()), |_| false);
+        torn = complaint.filter(|complaint| complaint.starts_with(judge::TORN));
+    }
+    let summary = storm.end();
+    storm::print(&format!("the store without its checksum: {summary}; caught: {}", torn.as_deref().unwrap_or("nothing")));
+    assert!(torn.is_some(), "no torn record was caught in {summary}");
+}

@@ -1,0 +1,212 @@
+//! What the killed processes do: the test's own binary, told by its environment to be one of them.
+//!
+//! A kill from outside hardly ever meets a process just inside a write, which takes microseconds. So writers also arrange to die
+//! half-way through one: they lower their limit of file size into the record that they are about to write. The kernel then writes
+//! what fits, and the rest of the write ends the process by SIGXFSZ, as abruptly as SIGKILL would.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use mod_session_rs::store::{Change, Cursor, Durability, Outcome, Store};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::judge::Judge;
+use crate::ledger::{Mark, Tally};
+use crate::payload::{KINDS, Random, SWEEP_BEFORE, State, WRITERS, any_record, key};
+
+pub const ROLE: &str = "MSRS_CRASH_ROLE";
+pub const PLACE: &str = "MSRS_CRASH_PLACE";
+pub const READERS: usize = 3;
+/// Writers, then readers, then the cleaner.
+pub const PROCESSES: usize = WRITERS + READERS + 1;
+
+/// The first writer and the first reader are never killed: they see how long the death of others keeps anybody waiting.
+pub const SURVIVORS: [usize; 2] = [0, WRITERS];
+/// The lowest limit of file size: the ledger stays writable.
+const LEAST_LIMIT: u64 = 8192;
+
+/// How often the counts are noted: a killed process takes those since then with it.
+const TALLY_EVERY: u64 = 16;
+
+/// Runs as a worker if the environment says so, until it is killed or its parent is gone.
+pub fn ran_here() -> bool {
+    let Some(role) = std::env::var_os(ROLE) else { return false };
+    let number: usize = role.to_str().and_then(|role| role.parse().ok()).expect("the number of a process");
+    let place = PathBuf::from(std::env::var_os(PLACE).expect("a place"));
+    Worker::new(number, &place).run();
+    true
+}
+
+/// What a writer does to a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Write,
+    /// Writes it as expired, for the cleaner.
+    Doom,
+    Delete,
+}
+
+struct Worker {
+    number: usize,
+    judge: Judge,
+    random: Random,
+    tally: Tally,
+}
+
+impl Worker {
+    fn new(number: usize, place: &Path) -> Worker {
+        setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).expect("a limit may be lowered");
+        let name = match number {
+            0..WRITERS => format!("writer {number}"),
+            n if n < WRITERS + READERS => format!("reader {}", n - WRITERS),
+            _ => "the cleaner".to_owned(),
+        };
+        let judge = Judge::new(place, &name);
+        let tally = judge.ledger.tally(number);
+        let random = Random(u64::from(std::process::id()) << 32 | tally.operations());
+        Worker { number, judge, random, tally }
+    }
+
+    fn run(&mut self) {
+        let parent = rustix::process::getppid();
+        for round in 1.. {
+            let started = Instant::now();
+            match self.number {
+                0..WRITERS => self.write_something(),
+                n if n < WRITERS + READERS => {
+                    let record = any_record(&mut self.random);
+                    self.load(record);
+                }
+                _ => self.clean(),
+            }
+            self.tally.stalled(started.elapsed());
+            if round % TALLY_EVERY == 0 || self.number == PROCESSES - 1 {
+                self.judge.ledger.set_tally(self.number, &self.tally);
+                if rustix::process::getppid() != parent {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn write_something(&mut self) {
+        let record = any_record(&mut self.random);
+        let mortal = KINDS[record].mortal;
+        let there = match self.random.below(1000) {
+            0..5 if mortal => self.change(record, Act::Delete),
+            5..10 if mortal => self.change(record, Act::Doom),
+            10..15 => false,
+            15..400 => self.load(record),
+            400..415 if !SURVIVORS.contains(&self.number) => self.die_within(record),
+            _ => self.change(record, Act::Write),
+        };
+        if !there && record % WRITERS == self.number {
+            self.create(record);
+        }
+    }
+
+    /// `false`: nothing is there.
+    fn load(&mut self, record: usize) -> bool {
+        let before = self.judge.ledger.page(record);
+        match self.judge.store.load(&key(record)) {
+            Ok(found) => {
+                self.tally.loads += 1;
+                self.judge.judge(record, found.as_ref(), &before);
+                found.is_some()
+            }
+            Err(error) => {
+                self.judge.failed(record, "load", &error);
+                true
+            }
+        }
+    }
+
+    /// Changes a record and dies while it is written, if it is large enough for that.
+    fn die_within(&mut self, record: usize) -> bool {
+        let size = 2 * self.judge.store.load(&key(record)).ok().flatten().map_or(0, |blob| blob.bytes.len() as u64);
+        let usual = getrlimit(Resource::Fsize);
+        let current = Some(LEAST_LIMIT + self.random.below(size + 1));
+        setrlimit(Resource::Fsize, Rlimit { current, ..usual }).expect("a limit may be lowered");
+        let there = self.change(record, Act::Write);
+        setrlimit(Resource::Fsize, usual).expect("and raised up to its maximum");
+        there
+    }
+
+    /// `false`: nothing is there.
+    fn change(&mut self, record: usize, act: Act) -> bool {
+        let Worker { number: me, judge, random, tally } = self;
+        let before = judge.ledger.page(record);
+        let mut next = None;
+        let mut there = false;
+        let outcome = judge.store.update(&key(record), Durability::Process, &mut |found| {
+            // Whoever acknowledged something did it before this lock was taken: what is noted now must be in what was found.
+            let page = if found.is_some() { &judge.ledger.page(record) } else { &before };
+            there = found.is_some();
+            let Some(state) = judge.judge(record, found, page) else { return Change::Keep };
+            let mark = |state: &State| Mark { epoch: state.epoch, n: state.total };
+            if act == Act::Delete {
+                judge.ledger.may_vanish(record, *me, mark(&state));
+                next = Some(state);
+                return Change::Delete;
+            }
+            let state = state.next(*me, act == Act::Doom);
+            if act == Act::Doom {
+                judge.ledger.may_vanish(record, *me, mark(&state));
+            }
+            next = Some(state);
+            Change::Write(state.blob(random))
+        });
+        match (outcome, next) {
+            (Ok(Outcome::Written), Some(state)) => {
+                tally.updates += 1;
+                let of = |n| Mark { epoch: state.epoch, n };
+                judge.ledger.acknowledge(record, *me, of(state.counts[*me]), of(state.total));
+            }
+            (Ok(Outcome::Deleted), Some(state)) => {
+                tally.deletes += 1;
+                judge.ledger.deleted(record, *me, Mark { epoch: state.epoch, n: state.total });
+            }
+            (Ok(_), _) => tally.loads += 1,
+            (Err(error), _) => {
+                judge.failed(record, &format!("{act:?}"), &error);
+                there = true;
+            }
+        }
+        there
+    }
+
+    fn create(&mut self, record: usize) {
+        let before = self.judge.ledger.page(record);
+        let epoch = before.tried.epoch + 1;
+        self.judge.ledger.trying(record, epoch);
+        let state = State::first(record, epoch, self.number);
+        match self.judge.store.create(&key(record), &state.blob(&mut self.random), Durability::Process) {
+            Ok(true) => {
+                self.tally.creates += 1;
+                self.judge.judge_absence(record, &before);
+                let first = Mark { epoch, n: 1 };
+                self.judge.ledger.acknowledge(record, self.number, first, first);
+            }
+            Ok(false) => self.tally.loads += 1,
+            Err(error) => self.judge.failed(record, "create", &error),
+        }
+    }
+
+    fn clean(&mut self) {
+        let mut next = Some(Cursor::default());
+        while let Some(from) = next {
+            match self.judge.store.sweep(SWEEP_BEFORE, Duration::from_millis(50), from) {
+                Ok(slice) => {
+                    if slice.corrupt > 0 || slice.foreign.is_some() {
+                        self.judge.unclean(&format!("{slice:?}"));
+                    }
+                    self.tally.swept += slice.deleted;
+                    next = slice.next;
+                }
+                Err(error) => return self.judge.unclean(&error.to_string()),
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
