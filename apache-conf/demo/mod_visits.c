@@ -18,10 +18,14 @@ static const session_api *api;
 
 /* ---- the session ---- */
 
+/* What a note created is text; counted here once, it is a number, and stays one when notes change it. */
 static session_status count(session *s)
 {
     session_status st = api->add(s, "visits", 1);
-    return st == SESSION_BAD_TYPE ? api->set_int(s, "visits", 1) : st;
+    const char *text;
+
+    if (st != SESSION_BAD_TYPE) return st;
+    return api->set_int(s, "visits", api->get_text(s, "visits", &text) == SESSION_OK ? apr_atoi64(text) + 1 : 1);
 }
 
 static const char *shown(request_rec *r, session *s, const char *key, session_type type)

@@ -70,6 +70,16 @@ pub fn any_record(random: &mut Random) -> usize {
         .expect("the weights are 1000 together")
 }
 
+/// One that does not fit into a page or two once it has grown.
+pub fn any_long_record(random: &mut Random) -> usize {
+    loop {
+        let record = any_record(random);
+        if KINDS[record].size.2 >= GROWING.2 {
+            return record;
+        }
+    }
+}
+
 /// What a record is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct State {

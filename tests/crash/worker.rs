@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::judge::Judge;
 use crate::ledger::{Mark, Tally};
-use crate::payload::{KINDS, Random, SWEEP_BEFORE, State, WRITERS, any_record, key};
+use crate::payload::{KINDS, Random, SWEEP_BEFORE, State, WRITERS, any_long_record, any_record, key};
 
 pub const ROLE: &str = "MSRS_CRASH_ROLE";
 pub const PLACE: &str = "MSRS_CRASH_PLACE";
@@ -98,7 +98,7 @@ impl Worker {
             5..10 if mortal => self.change(record, Act::Doom),
             10..15 => false,
             15..400 => self.load(record),
-            400..415 if !SURVIVORS.contains(&self.number) => self.die_within(record),
+            400..403 if !SURVIVORS.contains(&self.number) => return self.die_within_a_write(),
             _ => self.change(record, Act::Write),
         };
         if !there && record % WRITERS == self.number {
@@ -122,15 +122,15 @@ impl Worker {
         }
     }
 
-    /// Changes a record and dies while it is written, if it is large enough for that.
-    fn die_within(&mut self, record: usize) -> bool {
+    /// Changes a record and dies while it is written, if it has grown enough for that.
+    fn die_within_a_write(&mut self) {
+        let record = any_long_record(&mut self.random);
         let size = 2 * self.judge.store.load(&key(record)).ok().flatten().map_or(0, |blob| blob.bytes.len() as u64);
         let usual = getrlimit(Resource::Fsize);
         let current = Some(LEAST_LIMIT + self.random.below(size + 1));
         setrlimit(Resource::Fsize, Rlimit { current, ..usual }).expect("a limit may be lowered");
-        let there = self.change(record, Act::Write);
+        self.change(record, Act::Write);
         setrlimit(Resource::Fsize, usual).expect("and raised up to its maximum");
-        there
     }
 
     /// `false`: nothing is there.
