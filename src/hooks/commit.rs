@@ -6,6 +6,7 @@ use crate::session::session::{Intent, Phase};
 use crate::session::{Id, Key, Record, Session, Timestamp};
 use crate::store::{Blob, Change, Error, Outcome};
 
+use super::faults::panic_at;
 use super::report::store_failed;
 use super::tree::{Slot, Tree, now};
 
@@ -30,6 +31,7 @@ pub enum Cause {
 
 /// Commits every session of a tree. A failure was logged; the others are committed all the same.
 pub fn commit_all(tree: &mut Tree, request: Request<'_>) {
+    panic_at("commit");
     tree.collect(request);
     for slot in &mut tree.slots {
         let _ = save(slot, request, tree.headers_sent, Cause::CommitPoint);

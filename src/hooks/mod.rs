@@ -5,6 +5,7 @@
 //! code (`bridge`) build on these and are not known here, but for the collectors they leave in a tree.
 
 pub mod commit;
+mod faults;
 pub mod open;
 mod report;
 mod response;

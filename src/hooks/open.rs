@@ -7,6 +7,7 @@ use crate::session::record::{CodecError, Record};
 use crate::session::{Id, Key, Session, Timestamp};
 use crate::store;
 
+use super::faults::panic_at;
 use super::report::store_failed;
 use super::tree::{Slot, Tree, now};
 
@@ -35,6 +36,7 @@ enum Found {
 
 /// The slot of the session that `settings` mean, loaded if it was not yet. There is always one: perhaps of a new session.
 pub fn open(tree: &mut Tree, request: Request<'_>, settings: Settings, touch: Touch) -> Result<usize, OpenError> {
+    panic_at("open");
     let index = match tree.find(&settings) {
         Some(index) => index,
         None => {

@@ -6,6 +6,8 @@ use crate::httpd::filter::{self, Passing, Watcher};
 use crate::httpd::hook::RequestEvent;
 use crate::httpd::{Level, Request};
 
+use crate::session::session::Phase;
+
 use super::commit::{commit_all, cookie};
 use super::tree::{existing_tree, lock};
 
@@ -23,9 +25,13 @@ impl Watcher for CommitPoints {
         if passing.first && request.main().is_none() && !tree.headers_sent {
             tree.headers_sent = true;
             let root = request.root();
-            for slot in &tree.slots {
+            for slot in &mut tree.slots {
                 if let Some(header) = cookie(slot, root.is_https()) {
                     root.err_headers_out().add(c"Set-Cookie", &header);
+                }
+                if slot.session.phase() == Phase::New {
+                    // It could not be stored, which was said; without a cookie it never can.
+                    slot.session.revert();
                 }
             }
         }

@@ -47,7 +47,11 @@ impl Judge {
 
     /// One line, written at once: the process may not live to write it later.
     fn complain(&self, what: &str, record: usize, why: &str) {
-        (&self.complaints).write_all(format!("{what}: record {record}, seen by {}: {why}\n", self.name).as_bytes()).expect("a complaint");
+        self.write(&format!("{what}: record {record}, seen by {}: {why}\n", self.name));
+    }
+
+    fn write(&self, line: &str) {
+        (&self.complaints).write_all(line.as_bytes()).expect("a complaint");
     }
 
     pub fn failed(&self, record: usize, doing: &str, error: &Error) {
@@ -56,7 +60,7 @@ impl Judge {
 
     /// What the cleaner found beside sessions.
     pub fn unclean(&self, why: &str) {
-        self.complain(FAILED, usize::MAX, why);
+        self.write(&format!("{FAILED}: {} met {why}\n", self.name));
     }
 
     /// Judges what was found of a record. `before` was read before the store was asked, or under the record's lock.

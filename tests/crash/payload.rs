@@ -36,14 +36,14 @@ const LARGE: (usize, usize, usize) = (10_000, 4_000, 200_000);
 
 /// The records of the storm: one that everybody fights for, small ones, growing ones and large ones.
 pub const KINDS: [Kind; 14] = [
-    kind(256, false, (0, 0, 200)),
+    kind(206, false, (0, 0, 200)),
     kind(110, false, SMALL),
     kind(110, false, SMALL),
     kind(110, true, SMALL),
     kind(110, true, SMALL),
     kind(110, true, SMALL),
     kind(90, true, SMALL),
-    kind(30, false, GROWING),
+    kind(80, false, GROWING),
     kind(15, true, GROWING),
     kind(15, true, GROWING),
     kind(15, true, GROWING),

@@ -212,7 +212,14 @@ fn ends_cookie(attribute: &str) -> bool {
 }
 
 fn read_head(connection: &mut impl BufRead) -> io::Result<(u16, Vec<(String, String)>)> {
-    if connection.fill_buf()?.is_empty() {
+    // A read with a time limit may be interrupted, which only `fill_buf` passes on.
+    let nothing = loop {
+        match connection.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            answer => break answer?.is_empty(),
+        }
+    };
+    if nothing {
         return Err(io::Error::new(io::ErrorKind::ConnectionReset, "the server hung up without an answer"));
     }
     let first = read_line(connection)?;

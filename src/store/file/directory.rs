@@ -161,8 +161,10 @@ pub fn make(dir: &Path, owner: Option<(Uid, Gid)>) -> Result<()> {
 pub fn claim(dir: &Path) -> Result<()> {
     let me = rustix::process::geteuid();
     let found = examine(dir, me)?;
-    if found.state == State::Missing {
-        make(dir, None)?;
+    if found.state == State::Missing
+        && let Err(error) = make(dir, None)
+    {
+        return unusable(dir, &format!("it is missing and cannot be made ({error})"), "make it, for the User of the server, with mode 0700");
     }
     let path = dir.join(MARKER);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;

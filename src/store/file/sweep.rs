@@ -88,8 +88,10 @@ pub fn sweep(store: &FileStore, before: Timestamp, slice: Duration, from: Cursor
 fn sweep_one(store: &FileStore, path: &Path, sub: u8, before: Timestamp, done: &mut Sweep) -> Result<()> {
     let name = path.file_name().and_then(|name| name.to_str()).map_or(Name::Foreign, |name| classify(name, sub));
     let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) }; // gone meanwhile
+    if found.nlink() == 0 {
+        return Ok(()); // just being replaced or deleted; only what stays is worth a word
+    }
     if name == Name::Foreign || !is_ours(&found) {
-        // A record that is just being replaced or deleted has no other links either; only what stays is worth a word.
         done.foreign.get_or_insert_with(|| path.to_owned());
         return Ok(());
     }
@@ -133,6 +135,10 @@ pub fn each(store: &FileStore, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> Re
         for path in entries(&directory::sub(&store.dir, byte))? {
             let name = path.file_name().and_then(|name| name.to_str()).map_or(Name::Foreign, |name| classify(name, byte));
             let Name::Record(key) = name else { continue };
+            // A link or a pipe under the name of a record must not end the walk.
+            if !std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
+                continue;
+            }
             let entry = match store.load(&key) {
                 Ok(Some(blob)) => Entry::Blob(blob),
                 Ok(None) => continue,

@@ -1,0 +1,79 @@
+//! Sub-requests, internal redirects and error documents share the session of the first request, and never wait for each other.
+
+mod support;
+
+use support::{Httpd, Mpm, mpm_tests};
+
+const CONF: &str = "SessionDir @DIR@";
+
+fn a_sub_request_sees_and_changes_the_session_of_its_parent(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, CONF);
+    let mut client = httpd.client();
+    let response = client.get("/capi?open=create&set_int=n:1&sub=/capi?open=create%26get_int=n%26set_int=sub:2&get_int=sub");
+    assert_eq!(response.lines("get_int"), ["OK 1", "OK 2"]);
+    assert_eq!(response.set_cookies().len(), 1);
+    assert_eq!(client.get("/capi?open=&each").line("each"), "OK n=INT sub=INT");
+}
+
+fn an_internal_redirect_goes_on_with_the_session(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, CONF);
+    let mut client = httpd.client();
+    let response = client.get("/capi?open=create&set_int=n:1&internal=/capi?open=%26get_int=n%26set_int=m:2");
+    assert_eq!(response.line("get_int"), "OK 1");
+    assert_eq!(response.set_cookies().len(), 1);
+    assert_eq!(client.get("/capi?open=&each").line("each"), "OK m=INT n=INT");
+}
+
+fn an_error_document_goes_on_with_the_session(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, &format!("{CONF}\nErrorDocument 403 /capi?open=create&get_int=n&add=errors:1"));
+    let mut client = httpd.client();
+    let response = client.get("/capi?open=create&set_int=n:1&status=403");
+    assert_eq!((response.status, response.line("get_int"), response.set_cookies().len()), (403, "OK 1", 1));
+    assert_eq!(client.get("/capi?open=&each").line("each"), "OK errors=INT n=INT");
+}
+
+fn opening_twice_is_harmless_and_a_read_only_open_can_be_upgraded(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, CONF);
+    let mut client = httpd.client();
+    let response = client.get("/capi?open=create,read_only&set_int=n:1&open=create&set_int=n:1&open=create&get_int=n");
+    assert_eq!(response.lines("set_int"), ["OFF", "OK"]);
+    assert_eq!(response.line("get_int"), "OK 1");
+}
+
+fn notes_of_the_parent_and_of_a_sub_request_are_both_read(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, CONF);
+    let mut client = httpd.client();
+    client.get("/notes?set=session.a:1&sub=/notes?set=session.b:2&set=session.c:3");
+    let response = client.get("/capi?open=&get_text=a&get_text=b&get_text=c");
+    assert_eq!(response.lines("get_text"), ["OK 1", "OK 2", "OK 3"]);
+}
+
+fn notes_written_before_an_internal_redirect_are_kept(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, CONF);
+    let mut client = httpd.client();
+    let response = client.get("/notes?set=session.a:1&internal=/notes?set=session.b:2");
+    assert_eq!(response.set_cookies().len(), 1);
+    let response = client.get("/capi?open=&get_text=a&get_text=b");
+    assert_eq!(response.lines("get_text"), ["OK 1", "OK 2"]);
+}
+
+fn a_second_session_in_one_request_has_its_own_cookie(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, &format!("{CONF}\n<Location /stock>\nSessionIdCookie other\n</Location>"));
+    let mut client = httpd.client();
+    let response = client.get("/capi?open=create&set_int=n:1&sub=/stock?load%26set=m:2");
+    let mut cookies = response.set_cookies();
+    cookies.sort();
+    assert!(cookies.len() == 2 && cookies[0].starts_with("other=") && cookies[1].starts_with("sid="), "{cookies:?}");
+    assert_eq!(client.get("/capi?open=&each").line("each"), "OK n=INT");
+    assert_eq!(client.get("/stock?load&get=m").line("get").rsplit(' ').next(), Some("2"));
+}
+
+mpm_tests!(
+    a_sub_request_sees_and_changes_the_session_of_its_parent,
+    an_internal_redirect_goes_on_with_the_session,
+    an_error_document_goes_on_with_the_session,
+    opening_twice_is_harmless_and_a_read_only_open_can_be_upgraded,
+    notes_of_the_parent_and_of_a_sub_request_are_both_read,
+    notes_written_before_an_internal_redirect_are_kept,
+    a_second_session_in_one_request_has_its_own_cookie,
+);
