@@ -1,1 +1,127 @@
-fn main() {}
+//! `htsession`: lists, shows and ends the sessions of a store, cleans it and looks for damage. It links neither httpd nor the
+//! module, works beside a running server, and never makes a store where there is none.
+#![forbid(unsafe_code)]
+
+#[path = "htsession/changing.rs"]
+mod changing;
+#[path = "htsession/failure.rs"]
+mod failure;
+#[path = "htsession/listing.rs"]
+mod listing;
+#[path = "htsession/output.rs"]
+mod output;
+#[path = "htsession/place.rs"]
+mod place;
+#[path = "htsession/show.rs"]
+mod show;
+#[path = "htsession/times.rs"]
+mod times;
+#[path = "htsession/verify.rs"]
+mod verify;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use failure::Failure;
+use mod_session_rs::session::Ref;
+use output::{Format, Output};
+use place::Place;
+
+const AFTER_HELP: &str = "\
+A session goes by its REF: the 12 hex digits that the server's log and 'list' show. Session ids are not in the store.
+Run as root, htsession first takes the uid and gid of the directory's owner. It may run while the server does.
+
+Exit status: 0 done; 1 failed, unknown REF, or 'verify' found damage; 2 wrong usage.
+
+Examples:
+  htsession --dir /var/lib/apache2/sessions list
+  htsession --dir /var/lib/apache2/sessions kill-user alice
+  htsession --dir /var/lib/apache2/sessions -f json show 8bd13a429f8a | jq .values";
+
+/// Look after the sessions of mod_session_rs: list, show and end them, clean and verify their store.
+#[derive(Debug, Parser)]
+#[command(name = "htsession", version, after_help = AFTER_HELP)]
+struct Arguments {
+    /// The directory of the sessions: the server's SessionDir (required)
+    #[arg(long, global = true, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// text for people, json for programs: one document, times in UTC, spans in seconds
+    #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List all sessions, the last used first, expired ones that are not yet cleaned away included
+    List,
+    /// Show one session with all its values
+    ///
+    /// Each value has its type: null, bool, int, float, text, bytes, list or map. Bytes are shown as {"base64": "..."}, a float
+    /// that is no number as "NaN", "inf" or "-inf".
+    Show {
+        #[arg(value_parser = reference)]
+        r#ref: Ref,
+    },
+    /// End one session
+    Kill {
+        #[arg(value_parser = reference)]
+        r#ref: Ref,
+    },
+    /// End all sessions of a user (none is not an error)
+    KillUser { name: String },
+    /// Delete what expired more than 240 seconds ago, as the server does by itself; put damaged records aside
+    Gc,
+    /// Read every record and change nothing; name damaged ones and files that are not of the store
+    Verify,
+    /// Shift the times of every session (created, accessed, expires), as after a wrong clock was set right
+    AdjustTime {
+        /// How far; negative: into the past
+        #[arg(allow_negative_numbers = true)]
+        seconds: i64,
+    },
+}
+
+fn reference(text: &str) -> Result<Ref, String> {
+    Ref::parse(text).ok_or_else(|| "a REF is 12 hex digits".to_owned())
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let Some(dir) = arguments.dir else {
+        let message = "--dir DIR is missing: name the server's SessionDir";
+        Arguments::command().error(ErrorKind::MissingRequiredArgument, message).exit();
+    };
+    let mut output = Output::new(arguments.format);
+    let done = Place::open(&dir).and_then(|place| {
+        let code = run(&place, arguments.command, &mut output).map_err(|failure| failure.at(&place.dir))?;
+        output.finish()?;
+        Ok(code)
+    });
+    match done {
+        Ok(code) => code,
+        // Whoever reads us has seen enough: `htsession list | head`.
+        Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "htsession: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(place: &Place, command: Command, output: &mut Output) -> Result<ExitCode, Failure> {
+    match command {
+        Command::List => listing::list(place, output),
+        Command::Show { r#ref } => show::show(place, &r#ref, output),
+        Command::Kill { r#ref } => changing::kill(place, &r#ref, output),
+        Command::KillUser { name } => changing::kill_user(place, &name, output),
+        Command::Gc => changing::collect(place, output),
+        Command::Verify => verify::verify(place, output),
+        Command::AdjustTime { seconds } => changing::adjust_time(place, seconds, output),
+    }
+}

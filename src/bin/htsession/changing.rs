@@ -1,0 +1,187 @@
+//! Ending, cleaning, shifting. Everything is judged again under the lock of the record: a server may be at work on it.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use mod_session_rs::session::time::MICROS;
+use mod_session_rs::session::{Key, Record, Ref, Timestamp};
+use mod_session_rs::store::{Blob, Change, Cursor, Durability, Error, Outcome, Store, Sweep};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::listing::{Content, each, find};
+use crate::output::{Output, plain};
+use crate::place::Place;
+use crate::times::now;
+
+/// A request may outlive its session by this: the cleaner's rule.
+const GRACE: u64 = 240 * MICROS;
+
+#[derive(Serialize, Default)]
+struct Killed {
+    killed: u64,
+    /// Damaged records, kept as `*.corrupt` for inspection.
+    put_aside: u64,
+}
+
+impl Killed {
+    /// Deletes a record if it is still what was meant. What an administrator ended stays ended after a crash of the machine.
+    fn kill(&mut self, place: &Place, key: &Key, meant: impl Fn(&Blob) -> bool) -> Result<(), Failure> {
+        let ended = place.store.update(key, Durability::Machine, &mut |found| match found {
+            Some(blob) if meant(blob) => Change::Delete,
+            _ => Change::Keep,
+        });
+        match ended {
+            Ok(Outcome::Deleted) => self.killed += 1,
+            Ok(_) => {}
+            Err(Error::Corrupt(_)) => {
+                place.store.quarantine(key)?;
+                self.put_aside += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    fn report(&self, output: &mut Output) -> Result<ExitCode, Failure> {
+        output.either(self, || {
+            let mut lines = vec![format!("killed {}", sessions(self.killed))];
+            if self.put_aside > 0 {
+                lines.push(format!("put aside {} damaged", sessions(self.put_aside)));
+            }
+            lines
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn sessions(number: u64) -> String {
+    if number == 1 { "1 session".to_owned() } else { format!("{number} sessions") }
+}
+
+pub fn kill(place: &Place, reference: &Ref, output: &mut Output) -> Result<ExitCode, Failure> {
+    let mut killed = Killed::default();
+    for stored in find(place, reference)? {
+        killed.kill(place, &stored.key, |_| true)?;
+    }
+    if killed.killed + killed.put_aside == 0 {
+        return Err(Failure::Unknown(reference.clone())); // it ended by itself meanwhile
+    }
+    killed.report(output)
+}
+
+pub fn kill_user(place: &Place, name: &str, output: &mut Output) -> Result<ExitCode, Failure> {
+    let mut killed = Killed::default();
+    let theirs = |record: &Record| record.user.as_deref() == Some(name);
+    each(place, |stored| match &stored.content {
+        Content::Session(record) if theirs(record) => {
+            killed.kill(place, &stored.key, |blob| Record::decode(&blob.bytes).is_ok_and(|record| theirs(&record)))
+        }
+        _ => Ok(()),
+    })?;
+    killed.report(output)
+}
+
+#[derive(Serialize)]
+struct Collected {
+    deleted: u64,
+    total: u64,
+    put_aside: u64,
+    /// The first thing met that is not of the store.
+    foreign: Option<String>,
+    seconds: f64,
+}
+
+pub fn collect(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
+    let started = Instant::now();
+    let before = now().minus(GRACE);
+    let mut done = Sweep::default();
+    // A sweep takes an empty directory into use, which is the server's to do.
+    let mut next = (!place.empty).then(Cursor::default);
+    while let Some(from) = next {
+        let slice = place.store.sweep(before, Duration::from_secs(1), from)?;
+        done.seen += slice.seen;
+        done.deleted += slice.deleted;
+        done.corrupt += slice.corrupt;
+        done.foreign = done.foreign.or(slice.foreign);
+        next = slice.next;
+    }
+    let collected = Collected {
+        deleted: done.deleted,
+        total: done.seen,
+        put_aside: done.corrupt,
+        foreign: done.foreign.map(|path| path.display().to_string()),
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    output.either(&collected, || {
+        let mut lines = vec![format!("deleted {} of {} in {:.3} s", done.deleted, sessions(done.seen), collected.seconds)];
+        if done.corrupt > 0 {
+            lines.push(format!("put aside {} damaged", sessions(done.corrupt)));
+        }
+        lines.extend(collected.foreign.iter().map(|path| format!("left alone what is not of the store: {}", plain(path))));
+        lines
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Serialize, Default)]
+struct Adjusted {
+    adjusted: u64,
+    /// Damaged, or written by a newer version: left as they are.
+    skipped: u64,
+}
+
+pub fn adjust_time(place: &Place, seconds: i64, output: &mut Output) -> Result<ExitCode, Failure> {
+    let mut done = Adjusted::default();
+    each(place, |stored| {
+        let shifted = place.store.update(&stored.key, Durability::Process, &mut |found| match found {
+            Some(blob) => shift(blob, seconds).map_or(Change::Keep, Change::Write),
+            None => Change::Keep,
+        });
+        match shifted {
+            Ok(Outcome::Written) => done.adjusted += 1,
+            Ok(_) | Err(Error::Corrupt(_)) => done.skipped += 1,
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    })?;
+    output.either(&done, || {
+        let mut lines = vec![format!("adjusted {} by {seconds} s", sessions(done.adjusted))];
+        if done.skipped > 0 {
+            lines.push(format!("left {} as they were: damaged, of a newer version, or ended meanwhile", sessions(done.skipped)));
+        }
+        lines
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `None`: not a record that we can rewrite.
+fn shift(blob: &Blob, seconds: i64) -> Option<Blob> {
+    let mut record = Record::decode(&blob.bytes).ok()?;
+    record.created = shifted(record.created, seconds);
+    record.accessed = shifted(record.accessed, seconds);
+    Some(Blob { expires: shifted(blob.expires, seconds), bytes: record.encode() })
+}
+
+/// What never ends goes on for ever.
+fn shifted(time: Timestamp, seconds: i64) -> Timestamp {
+    let micros = seconds.unsigned_abs().saturating_mul(MICROS);
+    match time {
+        Timestamp::NEVER => time,
+        _ if seconds < 0 => time.minus(micros),
+        _ => time.plus(micros),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_shift_both_ways_and_stay_in_range() {
+        assert_eq!(shifted(Timestamp(5 * MICROS), -2), Timestamp(3 * MICROS));
+        assert_eq!(shifted(Timestamp(5 * MICROS), 2), Timestamp(7 * MICROS));
+        assert_eq!(shifted(Timestamp(5 * MICROS), i64::MIN), Timestamp(0));
+        assert_eq!(shifted(Timestamp::NEVER, -2), Timestamp::NEVER);
+    }
+}

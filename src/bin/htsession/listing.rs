@@ -1,0 +1,172 @@
+//! What is stored, session by session.
+
+use std::process::ExitCode;
+
+use mod_session_rs::session::record::CodecError;
+use mod_session_rs::session::time::MICROS;
+use mod_session_rs::session::{Key, Record, Ref, Timestamp};
+use mod_session_rs::store::{Blob, Entry, Store};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::output::{Output, plain, table};
+use crate::place::Place;
+use crate::times::{iso, iso_short, now, span};
+
+/// What one record is.
+pub enum Content {
+    Session(Record),
+    /// Of a format that a newer version of the module wrote: the server counts it as absent.
+    Newer,
+    /// The text says why.
+    Damaged(String),
+}
+
+pub struct Stored {
+    pub key: Key,
+    pub expires: Timestamp,
+    pub size: usize,
+    pub content: Content,
+}
+
+impl Stored {
+    fn new(key: &Key, entry: Entry) -> Stored {
+        match entry {
+            Entry::Corrupt => {
+                let content = Content::Damaged("neither of its slots is whole".to_owned());
+                Stored { key: *key, expires: Timestamp::NEVER, size: 0, content }
+            }
+            Entry::Blob(Blob { expires, bytes }) => {
+                let content = match Record::decode(&bytes) {
+                    Ok(record) => Content::Session(record),
+                    Err(CodecError::Newer(_)) => Content::Newer,
+                    Err(error) => Content::Damaged(error.to_string()),
+                };
+                Stored { key: *key, expires, size: bytes.len(), content }
+            }
+        }
+    }
+}
+
+/// Shows all that is stored to `visit`, until it fails.
+pub fn each(place: &Place, mut visit: impl FnMut(Stored) -> Result<(), Failure>) -> Result<(), Failure> {
+    let mut done = Ok(());
+    place.store.each(&mut |key, entry| {
+        done = visit(Stored::new(key, entry));
+        done.is_ok()
+    })?;
+    done
+}
+
+/// All that goes by this reference: one session, unless two agree in 48 random bits.
+pub fn find(place: &Place, reference: &Ref) -> Result<Vec<Stored>, Failure> {
+    let mut found = Vec::new();
+    each(place, |stored| {
+        if stored.key.reference() == *reference {
+            found.push(stored);
+        }
+        Ok(())
+    })?;
+    if found.is_empty() { Err(Failure::Unknown(reference.clone())) } else { Ok(found) }
+}
+
+/// A session without its values.
+#[derive(Serialize)]
+pub struct Summary {
+    pub r#ref: String,
+    created: Option<String>,
+    accessed: Option<String>,
+    /// `None`: never.
+    expires: Option<String>,
+    idle: u64,
+    /// Negative: so long ago.
+    expires_in: Option<i64>,
+    expired: bool,
+    timeout: u64,
+    presented: bool,
+    user: Option<String>,
+    keys: usize,
+    size: usize,
+}
+
+impl Summary {
+    pub fn new(stored: &Stored, record: &Record, now: Timestamp) -> Summary {
+        let ahead = i64::try_from(stored.expires.since(now) / MICROS).unwrap_or(i64::MAX);
+        let behind = i64::try_from(now.since(stored.expires) / MICROS).unwrap_or(i64::MAX);
+        Summary {
+            r#ref: stored.key.reference().to_string(),
+            created: iso(record.created),
+            accessed: iso(record.accessed),
+            expires: iso(stored.expires),
+            idle: now.since(record.accessed) / MICROS,
+            expires_in: (stored.expires != Timestamp::NEVER).then_some(ahead - behind),
+            expired: now >= stored.expires,
+            timeout: record.timeout,
+            presented: record.presented,
+            user: record.user.clone(),
+            keys: record.values.len(),
+            size: stored.size,
+        }
+    }
+}
+
+/// How long a session has left, for people.
+pub fn left(expires: Timestamp, now: Timestamp) -> String {
+    if expires == Timestamp::NEVER {
+        "never".to_owned()
+    } else if now >= expires {
+        "expired".to_owned()
+    } else {
+        span(expires.since(now))
+    }
+}
+
+#[derive(Serialize)]
+struct Listing {
+    sessions: Vec<Summary>,
+    /// Written by a newer version.
+    newer: Vec<String>,
+    damaged: Vec<String>,
+}
+
+pub fn list(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
+    let now = now();
+    let mut sessions = Vec::new();
+    let mut listing = Listing { sessions: Vec::new(), newer: Vec::new(), damaged: Vec::new() };
+    each(place, |stored| {
+        match &stored.content {
+            Content::Session(record) => {
+                let cells = vec![
+                    stored.key.reference().to_string(),
+                    iso_short(record.created),
+                    iso_short(record.accessed),
+                    span(now.since(record.accessed)),
+                    left(stored.expires, now),
+                    stored.size.to_string(),
+                    record.values.len().to_string(),
+                    record.user.as_deref().map_or_else(|| "-".to_owned(), plain),
+                ];
+                sessions.push((record.accessed, Summary::new(&stored, record, now), cells));
+            }
+            Content::Newer => listing.newer.push(stored.key.reference().to_string()),
+            Content::Damaged(_) => listing.damaged.push(stored.key.reference().to_string()),
+        }
+        Ok(())
+    })?;
+    sessions.sort_by_key(|(accessed, ..)| std::cmp::Reverse(*accessed));
+    let mut rows = Vec::with_capacity(sessions.len() + 1);
+    if !sessions.is_empty() {
+        rows.push(["REF", "CREATED", "ACCESSED", "IDLE", "EXPIRES IN", "BYTES", "KEYS", "USER"].map(str::to_owned).to_vec());
+    }
+    for (_, summary, cells) in sessions {
+        listing.sessions.push(summary);
+        rows.push(cells);
+    }
+    output.either(&listing, || {
+        let mut lines = table(&rows);
+        lines.extend(listing.newer.iter().map(|name| format!("{name}  written by a newer version of the module")));
+        lines.extend(listing.damaged.iter().map(|name| format!("{name}  damaged: see 'htsession verify'")));
+        lines
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,131 @@
+//! Verifying: every record is read, every other file is named. Nothing is changed.
+
+use std::fs::{DirEntry, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use mod_session_rs::session::Key;
+use mod_session_rs::store::file::directory::MARKER;
+use mod_session_rs::store::{self};
+use rustix::process::geteuid;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::listing::{Content, each};
+use crate::output::{Output, plain};
+use crate::place::Place;
+
+#[derive(Serialize, Default)]
+struct Verified {
+    records: u64,
+    /// Written by a newer version.
+    newer: u64,
+    damaged: Vec<Damaged>,
+    /// Damaged records that the server or `gc` has put aside.
+    put_aside: Vec<String>,
+    /// What is not of the store, or not safely so: the cleaner leaves it alone.
+    foreign: Vec<String>,
+    warning: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Damaged {
+    r#ref: String,
+    why: String,
+}
+
+pub fn verify(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
+    let mut found = Verified { warning: place.warning.clone(), ..Verified::default() };
+    each(place, |stored| {
+        found.records += 1;
+        match stored.content {
+            Content::Session(_) => {}
+            Content::Newer => found.newer += 1,
+            Content::Damaged(why) => found.damaged.push(Damaged { r#ref: stored.key.reference().to_string(), why }),
+        }
+        Ok(())
+    })?;
+    for (path, what) in others(&place.dir)? {
+        let list = if what == What::PutAside { &mut found.put_aside } else { &mut found.foreign };
+        list.push(path.display().to_string());
+    }
+    output.either(&found, || {
+        let mut lines: Vec<_> =
+            found.damaged.iter().map(|damaged| format!("damaged: {}: {}", damaged.r#ref, plain(&damaged.why))).collect();
+        lines.extend(found.put_aside.iter().map(|path| format!("put aside: {}", plain(path))));
+        lines.extend(found.foreign.iter().map(|path| format!("not of the store: {}", plain(path))));
+        lines.extend(found.warning.iter().map(|warning| format!("warning: {}", plain(warning))));
+        let newer = if found.newer > 0 { format!(", {} of a newer version", found.newer) } else { String::new() };
+        lines.push(format!("{} records, {} damaged{newer}", found.records, found.damaged.len()));
+        lines
+    })?;
+    Ok(if found.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// A record, or one that is being written.
+    OfTheStore,
+    PutAside,
+    Foreign,
+}
+
+/// Everything in the directory that is not of the store or was put aside.
+fn others(dir: &Path) -> Result<Vec<(PathBuf, What)>, Failure> {
+    let mut others = Vec::new();
+    for (entry, metadata) in entries(dir)? {
+        let name = entry.file_name();
+        match name.to_str().and_then(sub_directory) {
+            Some(byte) if metadata.is_dir() => {
+                for (entry, metadata) in entries(&entry.path())? {
+                    let what = if is_safe(&metadata) { classify(&entry, byte) } else { What::Foreign };
+                    others.push((entry.path(), what));
+                }
+            }
+            _ if name == MARKER && is_safe(&metadata) => {}
+            _ => others.push((entry.path(), What::Foreign)),
+        }
+    }
+    others.retain(|(_, what)| *what != What::OfTheStore);
+    others.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(others)
+}
+
+/// What is there, apart from what goes while we look.
+fn entries(dir: &Path) -> Result<Vec<(DirEntry, Metadata)>, Failure> {
+    let failed = |error| store::Error::Io(dir.to_owned(), error);
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        entries.extend(entry.metadata().ok().filter(|found| found.nlink() > 0).map(|found| (entry, found)));
+    }
+    Ok(entries)
+}
+
+/// What the cleaner would dare to delete.
+fn is_safe(found: &Metadata) -> bool {
+    found.is_file() && found.nlink() == 1 && found.uid() == geteuid().as_raw()
+}
+
+fn sub_directory(name: &str) -> Option<u8> {
+    let bytes = data_encoding::HEXLOWER.decode(name.as_bytes()).ok()?;
+    <[u8; 1]>::try_from(bytes).ok().map(|[byte]| byte)
+}
+
+fn classify(entry: &DirEntry, sub: u8) -> What {
+    let name = entry.file_name();
+    let Some((hex, rest)) = name.to_str().and_then(|name| name.split_at_checked(64)) else { return What::Foreign };
+    if Key::from_hex(hex).is_none_or(|key| key.0[0] != sub) {
+        return What::Foreign;
+    }
+    let random = rest.strip_prefix('.').and_then(|rest| rest.strip_suffix(".tmp"));
+    match rest {
+        "" => What::OfTheStore,
+        ".corrupt" => What::PutAside,
+        _ if random.is_some_and(|random| random.len() == 16 && data_encoding::HEXLOWER.decode(random.as_bytes()).is_ok()) => {
+            What::OfTheStore
+        }
+        _ => What::Foreign,
+    }
+}
