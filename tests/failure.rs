@@ -30,7 +30,9 @@ fn a_damaged_record_means_a_clean_session_and_one_log_line(mpm: Mpm) {
     let ways: [(&str, fn(&Path)); 5] = [
         ("emptied", |path| fs::write(path, "").unwrap()),
         ("truncated", |path| OpenOptions::new().write(true).open(path).unwrap().set_len(100).unwrap()),
-        ("cut by a byte", |path| OpenOptions::new().write(true).open(path).unwrap().set_len(fs::metadata(path).unwrap().len() - 1).unwrap()),
+        ("cut by a byte", |path| {
+            OpenOptions::new().write(true).open(path).unwrap().set_len(fs::metadata(path).unwrap().len() - 1).unwrap()
+        }),
         ("overwritten", |path| fs::write(path, "x".repeat(5000)).unwrap()),
         ("zeroed", |path| OpenOptions::new().write(true).open(path).unwrap().write_all_at(&[0; 600], 0).unwrap()),
     ];
@@ -194,7 +196,9 @@ fn a_panic_answers_500_and_the_child_lives(mpm: Mpm) {
         let before = httpd.children();
         let response = httpd.get(path);
         assert_eq!((response.status, response.set_cookies().len()), (500, 0), "{point}");
-        assert!(httpd.log_lines_with("a test asked for a panic").iter().all(|line| line.contains("[session:error]") && line.contains(".rs:")));
+        assert!(
+            httpd.log_lines_with("a test asked for a panic").iter().all(|line| line.contains("[session:error]") && line.contains(".rs:"))
+        );
         assert_eq!(httpd.get("/hello").status, 200);
         assert_eq!(httpd.children(), before, "a child died");
     }

@@ -99,7 +99,10 @@ fn a_key_in_another_case_means_the_existing_one(mpm: Mpm) {
     let mut client = httpd.client();
     client.get("/capi?open=create&set_int=Cart:1");
     client.get("/notes?set=session.cart:2");
-    assert_eq!(client.get("/capi?open=&each&get_int=Cart&set_int=cart:3").text().lines().skip(1).collect::<Vec<_>>(), ["each: OK Cart=INT", "get_int: OK 2", "set_int: BAD_KEY"]);
+    assert_eq!(
+        client.get("/capi?open=&each&get_int=Cart&set_int=cart:3").text().lines().skip(1).collect::<Vec<_>>(),
+        ["each: OK Cart=INT", "get_int: OK 2", "set_int: BAD_KEY"]
+    );
     assert_eq!(client.get("/capi?open=create&set_int=cart:3").line("set_int"), "BAD_KEY");
 }
 
@@ -166,7 +169,11 @@ fn a_lua_handler_keeps_its_data(mpm: Mpm) {
     let script = "function handle(r)\n\
                   r.notes['session.n'] = tostring((tonumber(r.notes['session.n']) or 0) + 1)\n\
                   r:puts(r.notes['session.n'])\nreturn apache2.OK\nend\n";
-    let httpd = Httpd::with(mpm).module("lua").conf(&format!("{CONF}\nLuaMapHandler /count @ROOT@/count.lua handle")).file("count.lua", script).start();
+    let httpd = Httpd::with(mpm)
+        .module("lua")
+        .conf(&format!("{CONF}\nLuaMapHandler /count @ROOT@/count.lua handle"))
+        .file("count.lua", script)
+        .start();
     let mut client = httpd.client();
     for n in 1..=5 {
         assert_eq!(client.get("/count").text(), n.to_string());

@@ -65,11 +65,13 @@ enum Command {
     /// Each value has its type: null, bool, int, float, text, bytes, list or map. Bytes are shown as {"base64": "..."}, a float
     /// that is no number as "NaN", "inf" or "-inf".
     Show {
+        /// 12 hex digits, as logs and 'list' show them
         #[arg(value_parser = reference)]
         r#ref: Ref,
     },
     /// End one session
     Kill {
+        /// 12 hex digits, as logs and 'list' show them
         #[arg(value_parser = reference)]
         r#ref: Ref,
     },

@@ -4,6 +4,7 @@
 //! [`tree`] holds what a request tree knows, [`open`] finds a session, [`commit`] writes it, [`response`] says when. Faces to other
 //! code (`bridge`) build on these and are not known here, but for the collectors they leave in a tree.
 
+mod caching;
 pub mod commit;
 mod faults;
 pub mod open;

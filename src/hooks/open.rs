@@ -1,5 +1,7 @@
 //! Finding the session of a request.
 
+use std::sync::atomic::Ordering;
+
 use crate::config::Settings;
 use crate::httpd::{Level, Request};
 use crate::session::expiry::Expiry;
@@ -9,7 +11,7 @@ use crate::store;
 
 use super::faults::panic_at;
 use super::report::store_failed;
-use super::tree::{Slot, Tree, now};
+use super::tree::{Slot, State, Tree, now};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
@@ -45,9 +47,7 @@ pub fn open(tree: &mut Tree, request: Request<'_>, settings: Settings, touch: To
             tree.slots.len() - 1
         }
     };
-    if touch == Touch::Renew {
-        tree.slots[index].session.renew();
-    }
+    opened(&mut tree.slots[index], request, touch);
     Ok(index)
 }
 
@@ -65,9 +65,7 @@ pub fn open_by_id(tree: &mut Tree, request: Request<'_>, settings: Settings, id:
             tree.slots.len() - 1
         }
     };
-    if touch == Touch::Renew {
-        tree.slots[index].session.renew();
-    }
+    opened(&mut tree.slots[index], request, touch);
     Ok(Some(index))
 }
 
@@ -89,6 +87,13 @@ pub fn reload(slot: &mut Slot, request: Request<'_>) -> Result<bool, OpenError> 
             Ok(false)
         }
     }
+}
+
+fn opened(slot: &mut Slot, request: Request<'_>, touch: Touch) {
+    if touch == Touch::Renew {
+        slot.session.renew();
+    }
+    slot.is_used |= !slot.is_new && request.state::<State>().is_some_and(|state| state.is_serving.load(Ordering::Relaxed));
 }
 
 fn blank() -> Session {

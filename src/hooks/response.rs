@@ -1,6 +1,8 @@
 //! The commit points of a response: its first brigade, the end of each sub-request, its end, and, where none of them came by, the
 //! end of the first request.
 
+use std::sync::atomic::Ordering;
+
 use crate::config::Config;
 use crate::httpd::filter::{self, Passing, Watcher};
 use crate::httpd::hook::RequestEvent;
@@ -8,8 +10,9 @@ use crate::httpd::{Level, Request};
 
 use crate::session::session::Phase;
 
+use super::caching;
 use super::commit::{commit_all, cookie};
-use super::tree::{existing_tree, lock};
+use super::tree::{existing_tree, lock, state};
 
 pub struct CommitPoints;
 
@@ -25,15 +28,19 @@ impl Watcher for CommitPoints {
         if passing.first && request.main().is_none() && !tree.headers_sent {
             tree.headers_sent = true;
             let root = request.root();
+            let (mut sets_cookie, mut is_used) = (false, false);
             for slot in &mut tree.slots {
                 if let Some(header) = cookie(slot, root.is_https()) {
                     root.err_headers_out().add(c"Set-Cookie", &header);
+                    sets_cookie = true;
                 }
+                is_used |= slot.is_used;
                 if slot.session.phase() == Phase::New {
                     // It could not be stored, which was said; without a cookie it never can.
                     slot.session.revert();
                 }
             }
+            caching::protect(request, sets_cookie, is_used);
         }
     }
 }
@@ -43,6 +50,7 @@ pub struct InsertFilter;
 impl RequestEvent for InsertFilter {
     fn run(request: Request<'_>) {
         if request.dir_config::<Config>().is_some_and(|config| config.is_on(request.uri())) || existing_tree(request).is_some() {
+            state(request).is_serving.store(true, Ordering::Relaxed);
             filter::add::<CommitPoints>(request);
         }
     }

@@ -3,12 +3,15 @@
 //! At `-t` and at a first start what is wrong with the file system ends the start; at a restart it is logged only, for a server
 //! that works must not end because of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rustix::process::Uid;
 
 use crate::config::{Config, StoreKind};
 use crate::httpd::hook::{ChildHook, ConfigHook};
-use crate::httpd::{Level, Pool, Server, is_first_reading, report_panics_to, worker_ids};
-use crate::store::file::directory::{self, State};
+use crate::httpd::{Level, Pool, Server, Workers, is_first_reading, report_panics_to, workers};
+use crate::store::Error;
+use crate::store::file::directory::{self, Examined, State};
 
 /// Every part of the configuration that may name a store: each server as a whole, and each of its sections within it.
 fn parts<'s>(server: Server<'s>) -> Vec<Config> {
@@ -24,8 +27,25 @@ fn directories(server: Server<'_>) -> Vec<PathBuf> {
     found
 }
 
-fn owner() -> rustix::process::Uid {
-    worker_ids().map_or_else(rustix::process::geteuid, |(user, _)| user)
+/// Whose the session directories must be.
+fn owner() -> Result<Uid, Error> {
+    match workers() {
+        Workers::Become(user, _) => Ok(user),
+        Workers::Same => Ok(rustix::process::geteuid()),
+        Workers::Unknown => {
+            Err(Error::Unusable("SessionDir belongs to the User of the server, and none is set: add User and Group".into()))
+        }
+    }
+}
+
+/// Looks at a directory, and makes it if that is wanted and it is missing.
+fn examine(dir: &Path, prepare: bool) -> Result<Examined, Error> {
+    let found = directory::examine(dir, owner()?)?;
+    if prepare && found.state == State::Missing {
+        let owner = if let Workers::Become(user, group) = workers() { Some((user, group)) } else { None };
+        directory::make(dir, owner)?;
+    }
+    Ok(found)
 }
 
 pub struct Check;
@@ -39,7 +59,7 @@ impl ConfigHook for Check {
             return Ok(());
         }
         for dir in directories(server) {
-            if let Err(error) = directory::examine(&dir, owner()) {
+            if let Err(error) = examine(&dir, false) {
                 server.log(Level::Error, format_args!("{error}"));
                 return Err(());
             }
@@ -86,13 +106,7 @@ impl ConfigHook for Prepare {
             return Ok(());
         }
         for dir in directories(server) {
-            let examined = directory::examine(&dir, owner()).and_then(|found| {
-                if found.state == State::Missing {
-                    directory::make(&dir, worker_ids())?;
-                }
-                Ok(found)
-            });
-            match examined {
+            match examine(&dir, true) {
                 Ok(found) => found.warning.iter().for_each(|warning| server.log(Level::Warning, format_args!("{warning}"))),
                 Err(error) => server.log(Level::Error, format_args!("{error}; sessions there fail until that is mended")),
             }

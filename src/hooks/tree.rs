@@ -2,6 +2,7 @@
 //! request, so a second open meets the first one's session.
 
 use std::any::Any;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,6 +19,8 @@ use super::response::LastResort;
 pub struct State {
     /// Of the first request of a tree.
     tree: OnceCell<Mutex<Tree>>,
+    /// The handler of this request may run by now: who opens a session from here on uses it for the response.
+    pub is_serving: AtomicBool,
     /// What a face keeps for one request of the tree.
     pub face: Mutex<Option<Box<dyn Any + Send>>>,
 }
@@ -43,6 +46,8 @@ pub struct Slot {
     pub by_id: bool,
     pub is_new: bool,
     pub was_invalidated: bool,
+    /// The response was made with what an existing session holds.
+    pub is_used: bool,
     /// The client's cookie is to go, unless a new one is sent.
     pub forget_cookie: bool,
     /// The expiry was moved: a cookie with an age is sent again.
@@ -127,6 +132,7 @@ impl Slot {
             by_id: false,
             is_new: false,
             was_invalidated: false,
+            is_used: false,
             forget_cookie: false,
             renewed: false,
             expires_at_commit: false,

@@ -24,5 +24,5 @@ pub use log::Level;
 pub use pool::Pool;
 pub use record::{Module, record};
 pub use request::Request;
-pub use server::{Server, is_first_reading, worker_ids};
+pub use server::{Server, Workers, is_first_reading, workers};
 pub use table::Table;

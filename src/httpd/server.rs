@@ -83,12 +83,22 @@ pub fn is_first_reading() -> bool {
     state == ffi::AP_SQ_MS_CREATE_PRE_CONFIG as c_int
 }
 
-/// `User` and `Group`, where the server switches to them; `None`: it runs as who started it.
-pub fn worker_ids() -> Option<(Uid, Gid)> {
+/// Who serves requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// The server switches to `User` and `Group`.
+    Become(Uid, Gid),
+    /// It was not started by root: it stays who it is.
+    Same,
+    /// It was started by root and has no `User`.
+    Unknown,
+}
+
+pub fn workers() -> Workers {
     if !rustix::process::geteuid().is_root() {
-        return None;
+        return Workers::Same;
     }
     // SAFETY: a plain struct, set while the configuration is read by one thread.
     let (user, group) = unsafe { ((*&raw const ffi::ap_unixd_config).user_id, (*&raw const ffi::ap_unixd_config).group_id) };
-    Some((Uid::from_raw(user), Gid::from_raw(group)))
+    if user == u32::MAX || group == u32::MAX { Workers::Unknown } else { Workers::Become(Uid::from_raw(user), Gid::from_raw(group)) }
 }

@@ -19,7 +19,7 @@
 //! where behaviour differs, or an instrumented build. `APXS` names another apxs and by it another httpd.
 #![allow(dead_code)]
 
-mod apxs;
+pub mod apxs;
 mod client;
 mod httpd;
 mod log;
@@ -73,6 +73,7 @@ fn poll<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> 
 }
 
 /// Makes of each `fn(Mpm)` a module of its name with a test for each MPM.
+#[allow(unused_macros)]
 macro_rules! mpm_tests {
     ($($scenario:ident),+ $(,)?) => {$(
         mod $scenario {

@@ -47,7 +47,7 @@ impl Killed {
         output.either(self, || {
             let mut lines = vec![format!("killed {}", sessions(self.killed))];
             if self.put_aside > 0 {
-                lines.push(format!("put aside {} damaged", sessions(self.put_aside)));
+                lines.push(format!("put aside as damaged: {}", sessions(self.put_aside)));
             }
             lines
         })?;
@@ -116,7 +116,7 @@ pub fn collect(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> 
     output.either(&collected, || {
         let mut lines = vec![format!("deleted {} of {} in {:.3} s", done.deleted, sessions(done.seen), collected.seconds)];
         if done.corrupt > 0 {
-            lines.push(format!("put aside {} damaged", sessions(done.corrupt)));
+            lines.push(format!("put aside as damaged: {}", sessions(done.corrupt)));
         }
         lines.extend(collected.foreign.iter().map(|path| format!("left alone what is not of the store: {}", plain(path))));
         lines

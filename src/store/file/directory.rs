@@ -164,7 +164,11 @@ pub fn claim(dir: &Path) -> Result<()> {
     if found.state == State::Missing
         && let Err(error) = make(dir, None)
     {
-        return unusable(dir, &format!("it is missing and cannot be made ({error})"), "make it, for the User of the server, with mode 0700");
+        return unusable(
+            dir,
+            &format!("it is missing and cannot be made ({error})"),
+            "make it, for the User of the server, with mode 0700",
+        );
     }
     let path = dir.join(MARKER);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -1,0 +1,85 @@
+//! When sessions end.
+
+mod support;
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use support::{Httpd, Mpm, mpm_tests};
+
+fn millis(n: u64) {
+    sleep(Duration::from_millis(n));
+}
+
+fn an_idle_session_ends_and_a_used_one_lives_on(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionTimeout 2");
+    let (mut idle, mut used) = (httpd.client(), httpd.client());
+    idle.get("/capi?open=create&set_int=n:1");
+    used.get("/capi?open=create&set_int=n:1");
+    for _ in 0..4 {
+        millis(700);
+        assert_eq!(used.get("/capi?open=&get_int=n").line("get_int"), "OK 1");
+    }
+    let response = idle.get("/capi?open=create&is_new&was_invalidated&len");
+    assert_eq!((response.line("is_new"), response.line("was_invalidated"), response.line("len")), ("1", "1", "0"));
+}
+
+fn a_lifetime_is_extended_by_nothing(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionTimeout 60\nSessionLifetime 2\nSessionTouchInterval 0");
+    let mut client = httpd.client();
+    client.get("/capi?open=create&set_int=n:1");
+    for _ in 0..3 {
+        millis(500);
+        assert_eq!(client.get("/capi?open=create&add=n:1").line("open"), "OK");
+    }
+    let slow = client.clone().begin("/capi?open=create&set_int=late:1&sleep=900&save");
+    assert_eq!(slow.finish().line("save"), "GONE", "judged again at commit");
+    assert_eq!(client.get("/capi?open=").line("open"), "NONE");
+}
+
+fn some_opens_do_not_renew(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionTimeout 2\nSessionTouchInterval 0\nSessionNotes Off");
+    let mut client = httpd.client();
+    let id = client.get("/capi?open=create&set_int=n:1&id").line("id").to_owned();
+    for _ in 0..3 {
+        millis(500);
+        client.get("/capi?open=no_touch");
+        client.get(&format!("/capi?exists={id}"));
+    }
+    millis(700);
+    assert_eq!(client.get("/capi?open=").line("open"), "NONE");
+}
+
+fn touches_are_written_at_most_once_an_interval(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionTimeout 60\nSessionTouchInterval 1");
+    let mut client = httpd.client();
+    let created: u64 = client.get("/capi?open=create&set_int=n:1&created").line("created").parse().unwrap();
+    let accessed = |client: &mut support::Client| -> u64 { client.get("/capi?open=&accessed").line("accessed").parse().unwrap() };
+    assert!(accessed(&mut client).abs_diff(created) < 100_000);
+    assert!(accessed(&mut client).abs_diff(created) < 100_000, "within the interval nothing is written");
+    millis(1100);
+    assert!(accessed(&mut client).abs_diff(created) < 100_000, "the access before this one");
+    let later = accessed(&mut client);
+    assert!((1_000_000..1_500_000).contains(&(later - created)), "{}", later - created);
+}
+
+fn a_timeout_can_be_set_for_one_session(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionTimeout 60");
+    let (mut short, mut normal) = (httpd.client(), httpd.client());
+    normal.get("/capi?open=create&set_int=n:1");
+    short.get("/capi?open=create&set_int=n:1");
+    let response = short.get("/capi?open=create&set_timeout=1&timeout&set_timeout=0&set_timeout=-1&set_timeout=99999999999");
+    assert_eq!((response.lines("set_timeout"), response.line("timeout")), (vec!["OK", "BAD_TYPE", "BAD_TYPE", "BAD_TYPE"], "1"));
+    assert_eq!(short.get("/capi?open=&timeout").line("timeout"), "1");
+    millis(1200);
+    assert_eq!(short.get("/capi?open=").line("open"), "NONE");
+    assert_eq!(normal.get("/capi?open=").line("open"), "OK");
+}
+
+mpm_tests!(
+    an_idle_session_ends_and_a_used_one_lives_on,
+    a_lifetime_is_extended_by_nothing,
+    some_opens_do_not_renew,
+    touches_are_written_at_most_once_an_interval,
+    a_timeout_can_be_set_for_one_session,
+);
