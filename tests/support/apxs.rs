@@ -12,7 +12,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 
 /// The handlers of tests/c: file `mod_<name>.c`, module `<name>_module`.
-pub const HANDLERS: [&str; 4] = ["capi", "stockapi", "notesapi", "floor"];
+pub const HANDLERS: [&str; 5] = ["capi", "stockapi", "notesapi", "floor", "count"];
 
 pub struct Installed {
     pub program: PathBuf,

@@ -48,6 +48,12 @@ FloorDir "@ROOT@/floor"
 <Location "/hello">
     SetHandler hello
 </Location>
+<Location "/count">
+    SetHandler count
+</Location>
+<Location "/count-stock">
+    SetHandler count-stock
+</Location>
 <Location "/floor">
     SetHandler floor
 </Location>
