@@ -150,7 +150,9 @@ pub fn with_groups(groups: &str, command: &Command) -> Command {
 /// The same command as another user, who might not reach the directory of the build.
 pub fn as_user(uid: u32, room: &Room, command: &Command) -> Command {
     let copy = room.place.path().join("htsession");
-    std::fs::copy(command.get_program(), &copy).unwrap();
+    // By another process: were the copy open for writing here, a process that another test starts just now would inherit that,
+    // and the copy could not be run ("text file busy").
+    assert!(Command::new("cp").arg(command.get_program()).arg(&copy).status().unwrap().success());
     let mut other = Command::new(copy);
     other.args(command.get_args()).uid(uid).gid(uid).current_dir("/");
     other
