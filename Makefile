@@ -41,7 +41,7 @@ check: deps-check ## check format and lints
 	$(CARGO) clippy --all-targets --features faults -- -D warnings
 	$(CARGO) clippy --lib --no-default-features -- -D warnings
 
-bench: deps-bench build ## compare with other session modules over HTTP
+bench: deps-bench build ## a counter page over HTTP, against no session and against the bare system calls
 	$(CARGO) bench --bench http
 
 install: ## install the module, htsession and session_api.h; DESTDIR, PREFIX and APXS count

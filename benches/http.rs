@@ -65,7 +65,8 @@ fn load(httpd: &Httpd, path: &str) -> Round {
     let output = Command::new("wrk").args(options).args(["-s", script, &url]).output().expect("wrk: make bench installs it");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && !text.contains("Non-2xx"), "{path}: {text}{}", String::from_utf8_lossy(&output.stderr));
-    let requests: f64 = text.lines().find_map(|line| line.trim().split_once(" requests in ")).expect("a count").0.parse().expect("a number");
+    let requests: f64 =
+        text.lines().find_map(|line| line.trim().split_once(" requests in ")).expect("a count").0.parse().expect("a number");
     let rate: f64 = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).expect("a rate").trim().parse().expect("a number");
     Round { requests_per_second: rate, cpu_per_request: (cpu_seconds(httpd) - before) / requests }
 }

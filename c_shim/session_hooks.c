@@ -1,5 +1,5 @@
 /* The four hooks of mod_session. APR's hook macros have no function behind them, which is the only reason for C here.
- * rustc hides C symbols of a cdylib, so the functions carry a private prefix and src/bridge/hooks.rs exports the public names. */
+ * rustc hides C symbols of a cdylib, so the functions carry a private prefix and src/bridge/exports.rs exports the public names. */
 #include "apr_hooks.h"
 #include "mod_session.h"
 

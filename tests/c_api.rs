@@ -119,6 +119,15 @@ fn save_revert_and_load_do_what_their_names_say(mpm: Mpm) {
     assert_eq!(slow.finish().lines("get_int"), ["OK 7", "OK 1"], "what others stored, and our changes on top");
 }
 
+fn load_finds_nothing_to_read_where_nothing_is_stored(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, CONF);
+    let mut client = httpd.client();
+    let response = client.get("/capi?open=create&id&load&set_int=n:1&save&load&get_int=n");
+    assert_eq!((response.lines("load"), response.line("save"), response.line("get_int")), (vec!["OK", "OK"], "OK", "OK 1"));
+    let response = client.get("/capi?open=create&remove&load&set_int=n:2&save");
+    assert_eq!((response.line("load"), response.line("save")), ("OK", "OK"));
+}
+
 fn a_session_can_be_opened_by_its_id_and_asked_for(mpm: Mpm) {
     let httpd = Httpd::start(mpm, CONF);
     let id = httpd.get("/capi?open=create&set_int=n:1&id").line("id").to_owned();
@@ -188,6 +197,7 @@ mpm_tests!(
     invalidate_gives_a_new_id_and_no_values,
     expire_takes_storage_and_cookie_at_the_next_commit_point,
     save_revert_and_load_do_what_their_names_say,
+    load_finds_nothing_to_read_where_nothing_is_stored,
     a_session_can_be_opened_by_its_id_and_asked_for,
     too_large_is_told_at_set_and_the_old_record_survives,
     two_requests_that_together_grow_too_large_are_told_at_save,

@@ -40,6 +40,7 @@ fn an_error_names_directive_value_and_remedy() {
         ("SessionNotes maybe", ["SessionNotes", "must be", "On or Off"]),
         ("SessionExpiryUpdateInterval -1", ["SessionExpiryUpdateInterval", "'-1'", "must be zero (disable) or a positive value"]),
         ("SessionMaxAge x", ["SessionMaxAge", "'x'", "seconds"]),
+        ("<Files x>\nSessionDir sessions\n</Files>", ["SessionDir", "<Files>", "<Directory>"]),
         ("SessionStore file", ["SessionStore file", "needs a directory", "SessionDir"]),
     ] {
         let said = refused(conf);
@@ -54,12 +55,25 @@ fn times_and_sizes_have_the_units_of_httpd() {
     for value in ["1", "30s", "5min", "2h", "2000ms"] {
         accepted(&format!("SessionTimeout {value}"));
     }
-    accepted("SessionTouchInterval 0\nSessionTouchInterval 500ms\nSessionLifetime 0\nSessionLifetime 8h\nSessionMaxSize 64K\nSessionMaxSize 1m");
+    accepted(
+        "SessionTouchInterval 0\nSessionTouchInterval 500ms\nSessionLifetime 0\nSessionLifetime 8h\nSessionMaxSize 64K\nSessionMaxSize 1m",
+    );
 }
 
 #[test]
 fn contexts_are_as_documented() {
-    let everywhere = ["Session On", "SessionTimeout 60", "SessionNotes Off", "SessionLock access", "SessionMaxAge 60", "SessionEnv Off", "SessionHeader X-S", "SessionInclude /a", "SessionExclude /b", "SessionExpiryUpdateInterval 1"];
+    let everywhere = [
+        "Session On",
+        "SessionTimeout 60",
+        "SessionNotes Off",
+        "SessionLock access",
+        "SessionMaxAge 60",
+        "SessionEnv Off",
+        "SessionHeader X-S",
+        "SessionInclude /a",
+        "SessionExclude /b",
+        "SessionExpiryUpdateInterval 1",
+    ];
     let sections = [
         "SessionDir sessions",
         "SessionStore stock",
@@ -97,7 +111,9 @@ fn two_stores_of_one_host_under_one_cookie_are_refused() {
     assert!(said.contains("SessionDir") && said.contains("cookie sid") && said.contains("SessionIdCookie"), "{said}");
     accepted(&two("SessionIdCookie b"));
     accepted(&two("SessionIdCookie sid Path=/b"));
-    accepted("<VirtualHost *:@PORT@>\nServerName a\nSessionDir @ROOT@/a\n</VirtualHost>\n<VirtualHost *:@PORT@>\nServerName b\nSessionDir @ROOT@/b\n</VirtualHost>");
+    accepted(
+        "<VirtualHost *:@PORT@>\nServerName a\nSessionDir @ROOT@/a\n</VirtualHost>\n<VirtualHost *:@PORT@>\nServerName b\nSessionDir @ROOT@/b\n</VirtualHost>",
+    );
 }
 
 #[test]
@@ -147,7 +163,10 @@ fn root_without_a_user_is_told_so() {
 fn a_directory_below_a_temporary_one_is_warned_about() {
     let place = tempfile::tempdir_in("/tmp").unwrap();
     fs::set_permissions(place.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let httpd = Httpd::with(Mpm::Prefork).conf(&format!("SessionDir {}/sessions", place.path().display())).expect_log("temporary directory").start();
+    let httpd = Httpd::with(Mpm::Prefork)
+        .conf(&format!("SessionDir {}/sessions", place.path().display()))
+        .expect_log("temporary directory")
+        .start();
     assert!(httpd.wait_for_log("temporary directory").contains("/var/lib"));
     assert_eq!(httpd.get("/capi?open=create&set_int=n:1&save").line("save"), "OK");
 }

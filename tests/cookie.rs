@@ -157,6 +157,23 @@ fn invalidating_clears_the_cookie_and_writing_afterwards_sends_the_new_one(mpm: 
     assert_eq!(client.cookie("sid"), None);
 }
 
+fn a_session_whose_last_value_went_leaves_no_record_and_no_cookie(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, CONF);
+    for path in ["/capi?open=create&unset=n", "/capi?open=create&clear&save", "/stock?load&unset=n", "/notes?unset=session.n"] {
+        let mut client = httpd.client();
+        stored(&mut client);
+        let cookies = client.get(path).set_cookies();
+        assert!(cookies.len() == 1 && cookies[0].contains("Max-Age=0"), "{path}: {cookies:?}");
+    }
+    let mut client = httpd.client();
+    let id = stored(&mut client);
+    let response = client.get("/capi?open=create&clear&save&set_int=m:1");
+    assert_eq!((response.set_cookies().len(), client.cookie("sid")), (0, Some(&*id)), "written again in the same request");
+    assert_eq!(client.get("/capi?open=&each").line("each"), "OK m=INT");
+    let records = |sub: std::fs::DirEntry| std::fs::read_dir(sub.path()).map_or(0, Iterator::count);
+    assert_eq!(std::fs::read_dir(httpd.dir()).unwrap().map(|sub| records(sub.unwrap())).sum::<usize>(), 1);
+}
+
 fn a_new_session_after_the_headers_went_out_is_refused_and_stores_nothing(mpm: Mpm) {
     let httpd = Httpd::with(mpm).conf(CONF).expect_log("the response headers have gone").start();
     let response = httpd.get("/capi?open=create&body=10&flush&set_int=n:1&save");
@@ -192,6 +209,7 @@ mpm_tests!(
     two_valid_ids_give_the_first_and_one_notice,
     another_virtual_host_does_not_see_the_session,
     invalidating_clears_the_cookie_and_writing_afterwards_sends_the_new_one,
+    a_session_whose_last_value_went_leaves_no_record_and_no_cookie,
     a_new_session_after_the_headers_went_out_is_refused_and_stores_nothing,
     late_changes_to_a_known_session_are_kept,
     a_cookie_with_an_age_is_sent_again_when_a_touch_is_written,

@@ -20,7 +20,7 @@ mod worker;
 
 use std::time::Duration;
 
-use storm::Storm;
+use storm::{Progress, Storm};
 
 /// What the main run has to reach.
 const OPERATIONS: u64 = 1_000_000;
@@ -34,16 +34,18 @@ fn a_killed_process_never_damages_or_loses_an_acknowledged_change() {
     }
     let wanted = std::env::var("MSRS_CRASH_OPERATIONS").map_or(OPERATIONS, |text| text.parse().expect("a number"));
     let factor = u32::try_from(wanted.div_ceil(OPERATIONS)).expect("a number of operations that ends");
+    // A storm that hardly killed, deleted or cleaned would prove little, however many operations it saw.
+    let enough = |Progress { seen, kills, halves }: &Progress| {
+        let worked = seen.operations() >= wanted && seen.loads > wanted / 10 && seen.updates > wanted / 10;
+        worked && *kills > 300 && *halves > 50 && seen.creates > 20 && seen.deletes > 20 && seen.swept > 5
+    };
     let mut storm = Storm::start(&[]);
-    let complaint = storm.rage(DEADLINE * factor, |seen| seen.operations() >= wanted);
-    let summary = storm.calm();
+    let complaint = storm.rage(DEADLINE * factor, enough);
+    let summary = storm.end();
     storm::print(&format!("the store under SIGKILL: {summary}"));
     assert_eq!(complaint, None, "in {summary}");
-    let seen = summary.seen;
-    assert!(seen.operations() >= wanted, "only {summary}");
-    // A storm that never killed, grew, deleted or cleaned would prove little.
-    assert!(summary.kills > 200 && summary.halves > 100 && seen.updates > wanted / 10 && seen.loads > wanted / 10, "{summary}");
-    assert!(seen.creates > 20 && seen.deletes > 20 && seen.swept > 5, "{summary}");
+    storm.inspect();
+    assert!(enough(&summary.progress), "only {summary}");
     assert!(summary.longest_stall() < Duration::from_secs(5), "{summary}");
 }
 

@@ -63,6 +63,15 @@ fn touches_are_written_at_most_once_an_interval(mpm: Mpm) {
     assert!((1_000_000..1_500_000).contains(&(later - created)), "{}", later - created);
 }
 
+fn accessed_stays_the_access_before_this_request_over_save_and_load(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionTouchInterval 0");
+    let mut client = httpd.client();
+    let created = client.get("/capi?open=create&set_int=n:1&created").line("created").parse::<u64>().unwrap();
+    millis(300);
+    let response = client.get("/capi?open=create&set_int=n:2&save&load&accessed");
+    assert!(response.line("accessed").parse::<u64>().unwrap().abs_diff(created) < 200_000);
+}
+
 fn a_timeout_can_be_set_for_one_session(mpm: Mpm) {
     let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionTimeout 60");
     let (mut short, mut normal) = (httpd.client(), httpd.client());
@@ -81,5 +90,6 @@ mpm_tests!(
     a_lifetime_is_extended_by_nothing,
     some_opens_do_not_renew,
     touches_are_written_at_most_once_an_interval,
+    accessed_stays_the_access_before_this_request_over_save_and_load,
     a_timeout_can_be_set_for_one_session,
 );

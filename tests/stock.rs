@@ -18,7 +18,9 @@ fn values_are_set_read_and_removed(mpm: Mpm) {
     assert_eq!((last(response.line("get")), last(response.line("save"))), ("1", "0"));
     assert_eq!(response.set_cookies().len(), 1);
     let response = client.get("/stock?load&entries&getnull=a&setnull=d:4");
-    assert!(response.line("entries").contains("a=1") && response.line("entries").contains("c=3") && !response.line("entries").contains("b="));
+    assert!(
+        response.line("entries").contains("a=1") && response.line("entries").contains("c=3") && !response.line("entries").contains("b=")
+    );
     assert_eq!(last(response.line("getnull")), "1");
     assert_eq!(client.get("/capi?open=&each").line("each"), "OK a=TEXT c=TEXT d=TEXT");
 }

@@ -77,7 +77,7 @@ enum Command {
     },
     /// End all sessions of a user (none is not an error)
     KillUser { name: String },
-    /// Delete what expired more than 240 seconds ago, as the server does by itself; put damaged records aside
+    /// Delete what expired more than 240 seconds ago; put damaged records aside
     Gc,
     /// Read every record and change nothing; name damaged ones and files that are not of the store
     Verify,

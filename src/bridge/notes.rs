@@ -1,6 +1,9 @@
 //! Request notes: the door for PHP, Lua, Perl and Python. Before a handler runs, the session is shown as notes; at commit points the
 //! notes are read back, and what differs from what was shown was written by the handler.
 
+use std::ffi::CStr;
+use std::sync::PoisonError;
+
 use crate::config::Config;
 use crate::hooks::commit::{invalidate, remove};
 use crate::hooks::open::{OpenError, Touch, open};
@@ -11,10 +14,7 @@ use crate::session::Mirror;
 use crate::session::mirror::{Detail, Edit};
 
 /// What a note of a value begins with.
-const VALUE: &str = "session.";
-const FACTS: [&str; 7] =
-    ["session:ref", "session:new", "session:invalidated", "session:created", "session:accessed", "session:timeout", "session:user"];
-const ERROR: &str = "session:error";
+const VALUE: &[u8] = b"session.";
 
 /// What was shown to one request of a tree, and of which session.
 struct Shown {
@@ -31,12 +31,14 @@ struct Publish;
 impl RequestHook for Publish {
     fn run(request: Request<'_>) -> Outcome {
         let wanted = request.dir_config::<Config>().is_some_and(Config::notes) && runs_inside(request);
-        if wanted && let Some(settings) = tree::settings(request) {
+        if wanted && tree::is_ours(request) {
             // A tree that a panic broke shows nothing.
             if let Ok(mut tree) = lock(tree::tree(request)) {
-                match open(&mut tree, request, settings, Touch::Renew) {
+                match open(&mut tree, request, Touch::Renew) {
                     Ok(slot) => publish(&mut tree, slot, request),
-                    Err(error) => request.notes().set(ERROR, if error == OpenError::Store { b"store" } else { b"corrupt" }),
+                    Err(error) => {
+                        request.notes().set_static(c"session:error", if error == OpenError::Store { b"store" } else { b"corrupt" })
+                    }
                 }
             }
         }
@@ -59,17 +61,16 @@ fn runs_inside(request: Request<'_>) -> bool {
 
 fn publish(tree: &mut Tree, index: usize, request: Request<'_>) {
     let notes = request.notes();
-    let mut kept = state(request).face.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut kept = state(request).face.lock().unwrap_or_else(PoisonError::into_inner);
     if kept.is_none() {
         // What an earlier phase wrote was written, not shown.
-        let mut nothing_shown = Mirror::default();
-        let edits = nothing_shown.edits(values(notes).iter().map(|(key, value)| (&key[..], &value[..])));
+        let edits = Mirror::default().edits(&values(notes));
         apply(&mut tree.slots[index], request, edits);
     }
     let slot = &mut tree.slots[index];
-    let mut mirror = Mirror::default();
-    for (key, plain) in mirror.show(slot.session.values(), Detail::Public) {
-        notes.set(&format!("{VALUE}{key}"), &plain);
+    let mirror = Mirror::of(slot.session.values(), Detail::Public);
+    for (key, plain) in mirror.entries() {
+        notes.set(&[VALUE, key.as_bytes()].concat(), plain);
     }
     facts(slot, notes);
     *kept = Some(Box::new(Shown { slot: index, mirror }));
@@ -77,32 +78,27 @@ fn publish(tree: &mut Tree, index: usize, request: Request<'_>) {
 }
 
 fn facts(slot: &Slot, notes: Table<'_>) {
-    let flag = |on: bool| if on { "1" } else { "0" }.to_owned();
-    let stored = !slot.is_new;
-    let facts = [
-        stored.then(|| slot.reference()),
-        Some(flag(slot.is_new)),
-        Some(flag(slot.was_invalidated)),
-        Some(slot.session.created().0.to_string()),
-        Some(slot.session.accessed().0.to_string()),
-        Some(slot.session.timeout().to_string()),
-        slot.session.user().map(str::to_owned),
-    ];
-    for (name, fact) in FACTS.iter().zip(facts) {
-        if let Some(fact) = fact {
-            notes.set(name, fact.as_bytes());
-        }
+    let flag = |on: bool| if on { b"1" } else { b"0" };
+    if !slot.is_new {
+        notes.set_static(c"session:ref", slot.reference().as_bytes());
+    }
+    notes.set_static(c"session:new", flag(slot.is_new));
+    notes.set_static(c"session:invalidated", flag(slot.was_invalidated));
+    notes.set_static(c"session:created", slot.session.created().0.to_string().as_bytes());
+    notes.set_static(c"session:accessed", slot.session.accessed().0.to_string().as_bytes());
+    notes.set_static(c"session:timeout", slot.session.timeout().to_string().as_bytes());
+    if let Some(user) = slot.session.user() {
+        notes.set_static(c"session:user", user.as_bytes());
     }
 }
 
 /// The notes of values: key without prefix, and text.
-fn values(notes: Table<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let entries = notes.entries().into_iter();
-    let of_values = entries.filter_map(|(key, value)| {
-        let (prefix, key) = key.split_at_checked(VALUE.len())?;
-        prefix.eq_ignore_ascii_case(VALUE.as_bytes()).then(|| (key.to_vec(), value.to_vec()))
-    });
-    of_values.collect()
+fn values<'r>(notes: Table<'r>) -> Vec<(&'r [u8], &'r [u8])> {
+    let of_value = |(name, value): (&'r [u8], &'r [u8])| {
+        let (prefix, key) = name.split_at_checked(VALUE.len())?;
+        prefix.eq_ignore_ascii_case(VALUE).then_some((key, value))
+    };
+    notes.entries().into_iter().filter_map(of_value).collect()
 }
 
 /// Reads back the notes of every request that can still write them: this one and where it came from, and the redirects of the first.
@@ -117,23 +113,22 @@ fn collect(tree: &mut Tree, request: Request<'_>) {
 
 fn collect_one(tree: &mut Tree, request: Request<'_>) {
     let Some(state) = request.state::<tree::State>() else { return };
-    let mut kept = state.face.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut kept = state.face.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(shown) = kept.as_mut().and_then(|face| face.downcast_mut::<Shown>()) else { return };
     let notes = request.notes();
-    let entries = values(notes);
-    let mut edits = shown.mirror.edits(entries.iter().map(|(key, value)| (&key[..], &value[..])));
+    let mut edits = shown.mirror.edits(&values(notes));
     let Some(slot) = tree.slots.get_mut(shown.slot) else { return };
-    for key in take(notes, "session:unset", c"session:unset").iter().flat_map(|list| named(list, slot)) {
+    for key in take(notes, c"session:unset").iter().flat_map(|list| named(list, slot)) {
         edits.push(Edit::Unset(key));
     }
-    for word in take(notes, "session:do", c"session:do").iter().flat_map(|list| list.split_whitespace()) {
+    for word in take(notes, c"session:do").iter().flat_map(|list| list.split_whitespace()) {
         edits = carry_out(word, slot, request, edits);
     }
     apply(slot, request, edits);
 }
 
-fn take(notes: Table<'_>, name: &str, c_name: &std::ffi::CStr) -> Option<String> {
-    let text = String::from_utf8_lossy(notes.get(c_name)?.to_bytes()).into_owned();
+fn take(notes: Table<'_>, name: &CStr) -> Option<String> {
+    let text = notes.get(name)?.to_string_lossy().into_owned();
     notes.unset(name);
     Some(text)
 }

@@ -57,12 +57,12 @@ unsafe extern "C" fn load(r: *mut request_rec, z: *mut *mut session_rec) -> apr_
         if !stock_store::is_on(request) {
             return SUCCESS;
         }
-        let Some(settings) = tree::settings(request) else {
+        if !tree::is_ours(request) {
             // SAFETY: as above.
             return unsafe { stock_store::load(request, &mut *z) };
-        };
+        }
         let Ok(mut tree) = lock(tree::tree(request)) else { return FAILURE };
-        let Ok(index) = open(&mut tree, request, settings, Touch::Renew) else { return FAILURE };
+        let Ok(index) = open(&mut tree, request, Touch::Renew) else { return FAILURE };
         tree.collect_by(collect);
         let record = show(&mut tree.slots[index], request);
         // SAFETY: as above.
@@ -123,7 +123,7 @@ unsafe extern "C" fn save(r: *mut request_rec, z: *mut session_rec) -> apr_statu
     guard(FAILURE, || {
         // SAFETY: the caller passes a live request and a record of the stock API.
         let request = unsafe { Request::from_raw(r) };
-        if tree::settings(request).is_none() {
+        if !tree::is_ours(request) {
             // SAFETY: as above.
             return unsafe { stock_store::save(request, &mut *z) };
         }
@@ -159,7 +159,7 @@ fn read_back(slot: &mut Slot, request: Request<'_>) {
     }
     // SAFETY: a table of the stock API, used by the thread that serves the request.
     let entries = unsafe { Table::from_raw(table) }.entries();
-    for edit in view.mirror.edits(entries.into_iter()) {
+    for edit in view.mirror.edits(&entries) {
         let result = match edit {
             Edit::Unset(key) => {
                 slot.session.unset_plain(&key);
@@ -185,9 +185,7 @@ fn show(slot: &mut Slot, request: Request<'_>) -> *mut session_rec {
             record
         }
     };
-    let mut mirror = Mirror::default();
-    let entries =
-        mirror.show(slot.session.values(), Detail::All).into_iter().map(|(key, plain)| (key.to_owned(), plain)).collect::<Vec<_>>();
+    let mirror = Mirror::of(slot.session.values(), Detail::All);
     let timeout = slot.session.timeout();
     let expires = match slot.session.phase() {
         Phase::Stored(expires) => expires,
@@ -200,8 +198,8 @@ fn show(slot: &mut Slot, request: Request<'_>) -> *mut session_rec {
             // Strings that were handed out stay: clearing a table frees none.
             ffi::apr_table_clear((*record).entries);
             let table = Table::from_raw((*record).entries);
-            for (key, plain) in entries {
-                table.set(&key, &plain);
+            for (key, plain) in mirror.entries() {
+                table.set(key.as_bytes(), plain);
             }
         }
         (*record).expiry = i64::try_from(expires.0).unwrap_or(i64::MAX);

@@ -38,7 +38,7 @@ pub fn is_on(request: Request<'_>) -> bool {
 
 /// Whether the stock store modules answer for a request.
 fn is_stock(request: Request<'_>) -> bool {
-    is_on(request) && tree::settings(request).is_none()
+    is_on(request) && !tree::is_ours(request)
 }
 
 fn config<'r>(request: Request<'r>) -> &'r StockConfig {
@@ -194,7 +194,7 @@ unsafe extern "C" fn encode(_: *mut request_rec, z: *mut session_rec) -> c_int {
             let z = &mut *z;
             let table = Table::from_raw(z.entries);
             if z.expiry != 0 {
-                table.set("expiry", z.expiry.to_string().as_bytes());
+                table.set_static(c"expiry", z.expiry.to_string().as_bytes());
             }
             let pairs = table.entries().into_iter().map(|(key, value)| {
                 let escaped = |text: &[u8]| {
@@ -226,7 +226,9 @@ unsafe extern "C" fn decode(_: *mut request_rec, z: *mut session_rec) -> c_int {
                 let mut parts = pair.splitn(2, |&c| c == b'=');
                 let (key, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
                 if value.is_empty() {
-                    table.unset(&String::from_utf8_lossy(key));
+                    if let Ok(key) = CString::new(key) {
+                        table.unset(&key);
+                    }
                 } else if let (Some(key), Some(value)) = (unescaped(z.pool, key), unescaped(z.pool, value)) {
                     if key.to_bytes() == EXPIRY {
                         z.expiry = value.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -265,12 +267,12 @@ impl RequestHook for Fixups {
                     unsafe {
                         encode(request.raw(), z);
                         if !(*z).encoded.is_null() {
-                            request.subprocess_env().set("HTTP_SESSION", CStr::from_ptr((*z).encoded).to_bytes());
+                            request.subprocess_env().set_static(c"HTTP_SESSION", CStr::from_ptr((*z).encoded).to_bytes());
                             (*z).encoded = null();
                         }
                     }
                 }
-                request.headers_in().unset("Session");
+                request.headers_in().unset(c"Session");
             }
         }
         Outcome::Ok
@@ -320,7 +322,7 @@ fn take_header(request: Request<'_>, z: &mut session_rec) {
         // SAFETY: a live record with text to decode.
         unsafe { decode(request.raw(), std::ptr::from_mut(z).cast::<c_void>().cast()) };
         for table in tables {
-            table.unset(&name.to_string_lossy());
+            table.unset(&name);
         }
     }
 }

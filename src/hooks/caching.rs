@@ -7,12 +7,12 @@ pub fn protect(request: Request<'_>, sets_cookie: bool, used: bool) {
     let headers = request.headers_out();
     let said = |name| headers.get(name).or_else(|| request.err_headers_out().get(name)).map(|value| value.to_string_lossy().into_owned());
     if let Some(value) = cache_control(said(c"Cache-Control").as_deref(), sets_cookie, used) {
-        request.err_headers_out().unset("Cache-Control");
-        headers.set("Cache-Control", value.as_bytes());
+        request.err_headers_out().unset(c"Cache-Control");
+        headers.set_static(c"Cache-Control", value.as_bytes());
     }
     if used && let Some(value) = vary(said(c"Vary").as_deref()) {
-        request.err_headers_out().unset("Vary");
-        headers.set("Vary", value.as_bytes());
+        request.err_headers_out().unset(c"Vary");
+        headers.set_static(c"Vary", value.as_bytes());
     }
 }
 

@@ -7,7 +7,7 @@ use crate::session::{Id, Key, Record, Session, Timestamp};
 use crate::store::{Blob, Change, Error, Outcome};
 
 use super::faults::panic_at;
-use super::report::store_failed;
+use super::report::{failure, store_failed};
 use super::tree::{Slot, Tree, now};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,8 @@ pub fn save(slot: &mut Slot, request: Request<'_>, headers_sent: bool, cause: Ca
     }
     let now = now();
     let result = match slot.session.intent(&slot.settings.expiry, now) {
-        Intent::Create if headers_sent && slot.session.phase() == Phase::New => Err(SaveError::TooLate),
+        // The client has no cookie for it, or was told to forget it.
+        Intent::Create if headers_sent && (slot.session.phase() == Phase::New || slot.forget_cookie) => Err(SaveError::TooLate),
         Intent::Create => create(slot, request, now),
         Intent::Update => update(slot, request, now),
         // A session whose storage went may be wanted back without a further change.
@@ -71,24 +72,20 @@ fn log_failure(slot: &Slot, request: Request<'_>, error: SaveError) {
             Level::Info,
             format_args!("session {reference} was deleted, invalidated or outlived meanwhile: the changes of this request are dropped"),
         ),
-        SaveError::TooLate => {
-            request.log(
-                Level::Error,
-                format_args!(
-                    "a new session needs a cookie, and the response headers have gone: it is not stored; set values before the first output"
-                ),
-            );
-        }
-        SaveError::TooLarge => request.log(
-            Level::Error,
+        SaveError::TooLate => failure(
+            request,
+            format_args!(
+                "a new session needs a cookie, and the response headers have gone: it is not stored; set values before the first output"
+            ),
+        ),
+        SaveError::TooLarge => failure(
+            request,
             format_args!(
                 "session {reference} would be larger than SessionMaxSize ({}): the changes of this request are not stored",
                 slot.settings.max_size
             ),
         ),
-        SaveError::Corrupt => {
-            request.log(Level::Error, format_args!("session {reference} is damaged: the changes of this request are not stored"))
-        }
+        SaveError::Corrupt => failure(request, format_args!("session {reference} is damaged: the changes of this request are not stored")),
         SaveError::Store => {} // said where the cause is known
     }
 }
@@ -140,7 +137,7 @@ fn create(slot: &mut Slot, request: Request<'_>, now: Timestamp) -> Result<(), S
 
 fn update(slot: &mut Slot, request: Request<'_>, now: Timestamp) -> Result<(), SaveError> {
     let Some(key) = slot.session.key().copied() else { return Ok(()) };
-    let renews_only = !slot.session.has_changes();
+    let (renews, renews_only) = (slot.session.renews(), !slot.session.has_changes());
     let mut outcome = Err(SaveError::Gone);
     let result = {
         let (session, settings) = (&slot.session, &slot.settings);
@@ -157,6 +154,10 @@ fn update(slot: &mut Slot, request: Request<'_>, now: Timestamp) -> Result<(), S
                 return Change::Keep;
             }
             let Some((record, expires)) = session.merged(newest, found.expires, &settings.expiry, now) else { return Change::Keep };
+            if record.values.is_empty() {
+                outcome = Ok((record, expires));
+                return Change::Delete; // only a session with values is stored
+            }
             match blob(slot, &record, expires) {
                 Ok(blob) => {
                     outcome = Ok((record, expires));
@@ -176,7 +177,12 @@ fn update(slot: &mut Slot, request: Request<'_>, now: Timestamp) -> Result<(), S
             store_failed(request, "save", &error);
             return Err(SaveError::Store);
         }
-        Ok(done) => slot.renewed |= done == Outcome::Written,
+        Ok(Outcome::Deleted) => {
+            slot.session.removed();
+            slot.forget_cookie = true;
+            return Ok(());
+        }
+        Ok(done) => slot.renewed |= renews && done == Outcome::Written,
     }
     match outcome {
         Ok((record, expires)) => {

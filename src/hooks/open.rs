@@ -6,15 +6,18 @@ use crate::config::Settings;
 use crate::httpd::{Level, Request};
 use crate::session::expiry::Expiry;
 use crate::session::record::{CodecError, Record};
+use crate::session::session::Phase;
 use crate::session::{Id, Key, Session, Timestamp};
 use crate::store;
 
 use super::faults::panic_at;
 use super::report::store_failed;
-use super::tree::{Slot, State, Tree, now};
+use super::tree::{Slot, State, Tree, now, origin, settings};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
+    /// No session of ours is configured here.
+    Off,
     /// The store failed, which is not "no session".
     Store,
     /// The record is damaged, and `SessionInvalidateCorrupt off`.
@@ -36,15 +39,27 @@ enum Found {
     Nothing,
 }
 
-/// The slot of the session that `settings` mean, loaded if it was not yet. There is always one: perhaps of a new session.
-pub fn open(tree: &mut Tree, request: Request<'_>, settings: Settings, touch: Touch) -> Result<usize, OpenError> {
+/// The slot of the session that the configuration of a request means, loaded if it was not yet. There is always one: perhaps of a
+/// new session.
+pub fn open(tree: &mut Tree, request: Request<'_>, touch: Touch) -> Result<usize, OpenError> {
     panic_at("open");
-    let index = match tree.find(&settings) {
+    let known = |tree: &Tree| tree.slots.iter().position(|slot| slot.opened_under == Some(origin(request)));
+    let index = match known(tree) {
         Some(index) => index,
         None => {
-            let slot = find(request, settings)?;
-            tree.slots.push(slot);
-            tree.slots.len() - 1
+            let settings = settings(request).ok_or(OpenError::Off)?;
+            let index = match tree.find(&settings) {
+                Some(index) => index,
+                None => {
+                    tree.slots.push(find(request, settings)?);
+                    tree.slots.len() - 1
+                }
+            };
+            if request.main().is_none() {
+                // That of a sub-request may end before the tree, and another come to lie in its place.
+                tree.slots[index].opened_under = Some(origin(request));
+            }
+            index
         }
     };
     opened(&mut tree.slots[index], request, touch);
@@ -76,7 +91,9 @@ pub fn exists(request: Request<'_>, settings: &Settings, id: &Id) -> Result<bool
 
 /// Reads what the store holds by now; the changes of this request stay. `false`: it is gone.
 pub fn reload(slot: &mut Slot, request: Request<'_>) -> Result<bool, OpenError> {
-    let Some(key) = slot.session.key().copied() else { return Ok(true) };
+    let (Phase::Stored(_), Some(key)) = (slot.session.phase(), slot.session.key().copied()) else {
+        return Ok(slot.session.phase() != Phase::Gone); // nothing is stored that could be read
+    };
     match look_up(request, &slot.settings, &key)? {
         Found::Live(found) if found.0.incarnation == slot.session.incarnation() => {
             slot.session.reloaded(found.0, found.1);
@@ -169,7 +186,7 @@ fn damaged(request: Request<'_>, settings: &Settings, key: &Key, what: &dyn std:
         return Err(OpenError::Corrupt);
     }
     request.log(Level::Error, format_args!("session {reference} is damaged ({what}): the client gets a new one, the record is put aside"));
-    if let Err(error) = settings.place.store().quarantine(key) {
+    if let Err(error) = settings.place.store().quarantine(key, &|blob| Record::decode(&blob.bytes).is_err()) {
         store_failed(request, "put aside", &error);
     }
     Ok(Found::Nothing)

@@ -7,11 +7,20 @@ use crate::store;
 
 use super::tree::now;
 
-/// At most one line a second for each process: a store that fails is asked by every request.
-pub fn store_failed(request: Request<'_>, what: &str, error: &store::Error) {
+/// Whether this process has not said anything of the kind in this second: what fails is asked for by every request.
+fn is_time() -> bool {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let second = now().0 / 1_000_000;
-    if LAST.swap(second, Ordering::Relaxed) != second {
-        request.log(Level::Error, format_args!("cannot {what} a session: {error}"));
+    LAST.swap(second, Ordering::Relaxed) != second
+}
+
+/// At most one line a second.
+pub fn failure(request: Request<'_>, text: std::fmt::Arguments<'_>) {
+    if is_time() {
+        request.log(Level::Error, text);
     }
+}
+
+pub fn store_failed(request: Request<'_>, what: &str, error: &store::Error) {
+    failure(request, format_args!("cannot {what} a session: {error}"));
 }

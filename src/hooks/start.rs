@@ -60,12 +60,20 @@ impl ConfigHook for Check {
         }
         for dir in directories(server) {
             if let Err(error) = examine(&dir, false) {
+                if is_private_to_others(&error) {
+                    continue;
+                }
                 server.log(Level::Error, format_args!("{error}"));
                 return Err(());
             }
         }
         Ok(())
     }
+}
+
+/// Whoever tests a configuration without being root cannot look into a directory that is the server's alone.
+fn is_private_to_others(error: &Error) -> bool {
+    workers() == Workers::Same && matches!(error, Error::Io(_, error) if error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 /// What only the whole of a host's configuration shows.

@@ -42,6 +42,8 @@ pub struct Slot {
     pub session: Session,
     /// The id that the client presented and the store knew.
     pub presented: Option<Id>,
+    /// The configuration that it was last opened under: most trees have one.
+    pub opened_under: Option<Origin>,
     /// Opened by an id that the application named: cookies have nothing to do with it.
     pub by_id: bool,
     pub is_new: bool,
@@ -129,6 +131,7 @@ impl Slot {
             settings,
             session,
             presented: None,
+            opened_under: None,
             by_id: false,
             is_new: false,
             was_invalidated: false,
@@ -159,11 +162,26 @@ impl Slot {
     }
 }
 
+/// Whether sessions of ours are on for a request.
+pub fn is_ours(request: Request<'_>) -> bool {
+    request.dir_config::<Config>().is_some_and(|config| config.is_on(request.uri()) && config.own_store().is_some())
+}
+
 /// What holds for a request, if sessions of ours are on.
 pub fn settings(request: Request<'_>) -> Option<Settings> {
-    let config = request.dir_config::<Config>()?;
-    if !config.is_on(request.uri()) {
-        return None;
-    }
+    let config = request.dir_config::<Config>().filter(|_| is_ours(request))?;
     config.settings(request.server().name())
+}
+
+/// What the settings of a request come from: equal origins mean equal settings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    config: usize,
+    server: usize,
+}
+
+/// The origin of the settings of a request.
+pub fn origin(request: Request<'_>) -> Origin {
+    let config = request.dir_config::<Config>().map_or(0, |config| std::ptr::from_ref(config).addr());
+    Origin { config, server: request.server().raw().addr() }
 }

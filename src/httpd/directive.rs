@@ -39,6 +39,16 @@ pub struct Place<'p> {
 }
 
 impl<'p> Place<'p> {
+    /// Refuses a directive in `<Files>`, `<If>` and their likes, which httpd enters too late for it.
+    ///
+    /// # Errors
+    /// The directive stands in one.
+    pub fn not_in_files(self) -> Result<(), String> {
+        // SAFETY: httpd passes the directive it reads.
+        let refusal = unsafe { ffi::ap_check_cmd_context(self.raw, ffi::NOT_IN_FILES as u32) };
+        if refusal.is_null() { Ok(()) } else { Err("stands in <Files> or <If>: use <Directory> or <Location>".into()) }
+    }
+
     fn pool(self) -> Pool<'p> {
         // SAFETY: the pool of the configuration.
         unsafe { Pool::from_raw((*self.raw).pool) }

@@ -1,6 +1,6 @@
 //! APR tables: keys without case, values without NUL, and possibly several entries for one key.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
 
 use super::ffi;
@@ -22,11 +22,27 @@ impl<'p> Table<'p> {
         self.raw
     }
 
+    /// A copy in the pool of the table. What C strings cannot hold (a NUL) has none.
+    fn copy(self, bytes: &[u8]) -> Option<*const c_char> {
+        // SAFETY: apr_table_elts shows the pool that the table lives in; the copy gets its NUL from APR.
+        let copy =
+            || unsafe { ffi::apr_pstrmemdup((*ffi::apr_table_elts(self.raw)).pool, bytes.as_ptr().cast(), bytes.len() as ffi::apr_size_t) };
+        (!bytes.contains(&0)).then(|| copy().cast_const())
+    }
+
     /// Replaces all entries of a key. What C strings cannot hold (a NUL) is not set.
-    pub fn set(self, key: &str, value: &[u8]) {
-        if let (Ok(key), Ok(value)) = (CString::new(key), CString::new(value)) {
-            // SAFETY: both are NUL-terminated; apr_table_set copies them.
-            unsafe { ffi::apr_table_set(self.raw, key.as_ptr(), value.as_ptr()) }
+    pub fn set(self, key: &[u8], value: &[u8]) {
+        if let (Some(key), Some(value)) = (self.copy(key), self.copy(value)) {
+            // SAFETY: both are NUL-terminated and live as long as the table.
+            unsafe { ffi::apr_table_setn(self.raw, key, value) }
+        }
+    }
+
+    /// As [`Table::set`], without a copy of the key.
+    pub fn set_static(self, key: &'static CStr, value: &[u8]) {
+        if let Some(value) = self.copy(value) {
+            // SAFETY: as above.
+            unsafe { ffi::apr_table_setn(self.raw, key.as_ptr(), value) }
         }
     }
 
@@ -38,11 +54,9 @@ impl<'p> Table<'p> {
         }
     }
 
-    pub fn unset(self, key: &str) {
-        if let Ok(key) = CString::new(key) {
-            // SAFETY: a NUL-terminated key.
-            unsafe { ffi::apr_table_unset(self.raw, key.as_ptr()) }
-        }
+    pub fn unset(self, key: &CStr) {
+        // SAFETY: a NUL-terminated key.
+        unsafe { ffi::apr_table_unset(self.raw, key.as_ptr()) }
     }
 
     pub fn get(self, key: &CStr) -> Option<&'p CStr> {

@@ -1,10 +1,8 @@
 //! What a request did to a session. A commit replays it on the newest record, so that changes to different keys are never lost,
 //! in any lock mode, and additions are exact.
 
-use std::collections::BTreeMap;
-
 use super::value::Value;
-use super::values::{Values, fold};
+use super::values::{Values, compare};
 
 #[derive(Debug, Clone, PartialEq)]
 enum Change {
@@ -17,13 +15,14 @@ enum Change {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
     cleared: bool,
-    by_folded: BTreeMap<String, (String, Change)>,
+    /// In the order of [`compare`].
+    by_key: Vec<(String, Change)>,
 }
 
 impl Changes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.cleared && self.by_folded.is_empty()
+        !self.cleared && self.by_key.is_empty()
     }
 
     pub fn set(&mut self, key: &str, value: Value) {
@@ -36,17 +35,18 @@ impl Changes {
 
     /// Everything that was there goes; what is recorded afterwards stays.
     pub fn clear(&mut self) {
-        self.by_folded.clear();
+        self.by_key.clear();
         self.cleared = true;
     }
 
     pub fn add(&mut self, key: &str, delta: i64) {
-        let next = match self.by_folded.get(&fold(key)) {
+        let before = self.position(key).ok().map(|at| &self.by_key[at].1);
+        let next = match before {
             None if self.cleared => Change::Set(Value::Int(delta)),
             None => Change::Add(delta),
-            Some((_, Change::Add(before))) => Change::Add(before.saturating_add(delta)),
-            Some((_, Change::Set(value))) => Change::Set(added(Some(value), delta)),
-            Some((_, Change::Unset)) => Change::Set(Value::Int(delta)),
+            Some(Change::Add(before)) => Change::Add(before.saturating_add(delta)),
+            Some(Change::Set(value)) => Change::Set(added(Some(value), delta)),
+            Some(Change::Unset) => Change::Set(Value::Int(delta)),
         };
         self.record(key, next);
     }
@@ -56,7 +56,7 @@ impl Changes {
         if self.cleared {
             values.clear();
         }
-        for (key, change) in self.by_folded.values() {
+        for (key, change) in &self.by_key {
             match change {
                 Change::Set(value) => values.set(key, value.clone()),
                 Change::Unset => values.remove(key),
@@ -68,8 +68,15 @@ impl Changes {
         }
     }
 
+    fn position(&self, key: &str) -> Result<usize, usize> {
+        self.by_key.binary_search_by(|(known, _)| compare(known, key))
+    }
+
     fn record(&mut self, key: &str, change: Change) {
-        self.by_folded.entry(fold(key)).or_insert_with(|| (key.to_owned(), Change::Unset)).1 = change;
+        match self.position(key) {
+            Ok(at) => self.by_key[at].1 = change,
+            Err(at) => self.by_key.insert(at, (key.to_owned(), change)),
+        }
     }
 }
 

@@ -1,14 +1,13 @@
 //! A plain-text picture of the values that other code may write on: request notes, the stock table. What differs from what was
 //! shown was written there; an untouched entry never changes a value.
 
-use std::collections::BTreeMap;
+use super::values::{Values, compare};
 
-use super::values::{Values, fold};
-
-/// What was last shown, by key without case.
+/// What was last shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mirror {
-    shown: BTreeMap<String, Vec<u8>>,
+    /// In the order of [`compare`].
+    shown: Vec<(String, Vec<u8>)>,
 }
 
 /// What somebody did to the picture.
@@ -32,40 +31,54 @@ const LONGEST_PUBLIC: usize = 8192;
 
 impl Detail {
     fn shows(self, key: &str, plain: &[u8]) -> bool {
-        !plain.contains(&0) && (self == Detail::All || (plain.len() <= LONGEST_PUBLIC && !fold(key).ends_with("-pw")))
+        let is_password = key.len() >= 3 && key.as_bytes()[key.len() - 3..].eq_ignore_ascii_case(b"-pw");
+        !plain.contains(&0) && (self == Detail::All || (plain.len() <= LONGEST_PUBLIC && !is_password))
     }
 }
 
 impl Mirror {
-    /// Takes a new picture and answers what to show.
-    pub fn show<'v>(&mut self, values: &'v Values, detail: Detail) -> Vec<(&'v str, Vec<u8>)> {
-        let entries: Vec<_> = values
-            .iter()
-            .filter_map(|(key, value)| Some((key, value.to_plain()?)))
-            .filter(|(key, plain)| detail.shows(key, plain))
-            .collect();
-        self.shown = entries.iter().map(|(key, plain)| (fold(key), plain.clone())).collect();
-        entries
+    /// Takes a new picture of the values.
+    #[must_use]
+    pub fn of(values: &Values, detail: Detail) -> Mirror {
+        let plain = values.iter().filter_map(|(key, value)| Some((key, value.to_plain()?)));
+        Mirror { shown: plain.filter(|(key, plain)| detail.shows(key, plain)).map(|(key, plain)| (key.to_owned(), plain)).collect() }
+    }
+
+    /// What to show.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.shown.iter().map(|(key, plain)| (key.as_str(), plain.as_slice()))
+    }
+
+    fn is_shown(&self, key: &[u8], plain: &[u8]) -> bool {
+        let Ok(key) = std::str::from_utf8(key) else { return false };
+        self.shown.binary_search_by(|(known, _)| compare(known, key)).is_ok_and(|at| self.shown[at].1 == plain)
     }
 
     /// Compares the picture with what is there now, which then counts as shown. Keys that are not UTF-8 cannot be ours.
     ///
     /// A key may be there several times (httpd overlays the notes of a fast redirect); it counts as written if any of them is.
-    pub fn edits<'e>(&mut self, entries: impl Iterator<Item = (&'e [u8], &'e [u8])>) -> Vec<Edit> {
-        let mut now: BTreeMap<String, (String, Vec<u8>)> = BTreeMap::new();
+    pub fn edits(&mut self, entries: &[(&[u8], &[u8])]) -> Vec<Edit> {
+        let in_order =
+            |pair: &[(&[u8], &[u8])]| matches!(pair, [(one, _), (other, _)] if one.to_ascii_lowercase() < other.to_ascii_lowercase());
+        let all_there = entries.len() == self.shown.len() && entries.windows(2).all(in_order);
+        if all_there && entries.iter().all(|(key, plain)| self.is_shown(key, plain)) {
+            return Vec::new(); // nobody wrote: as nearly always
+        }
+        let mut now: Vec<(String, Vec<u8>)> = Vec::new();
         for (key, plain) in entries {
-            let Ok(key) = std::str::from_utf8(key) else { continue };
-            let folded = fold(key);
-            let is_news = self.shown.get(&folded).is_none_or(|shown| shown != plain);
-            if is_news || !now.contains_key(&folded) {
-                now.insert(folded, (key.to_owned(), plain.to_vec()));
+            let Ok(spelled) = std::str::from_utf8(key) else { continue };
+            match now.binary_search_by(|(known, _)| compare(known, spelled)) {
+                Err(at) => now.insert(at, (spelled.to_owned(), plain.to_vec())),
+                Ok(at) if !self.is_shown(key, plain) => now[at] = (spelled.to_owned(), plain.to_vec()),
+                Ok(_) => {}
             }
         }
-        let set = now.iter().filter(|(folded, (_, plain))| self.shown.get(*folded) != Some(plain));
-        let set = set.map(|(_, (key, plain))| Edit::Set(key.clone(), plain.clone()));
-        let gone = self.shown.keys().filter(|folded| !now.contains_key(*folded)).cloned().map(Edit::Unset);
+        let set =
+            now.iter().filter(|(key, plain)| !self.is_shown(key.as_bytes(), plain)).cloned().map(|(key, plain)| Edit::Set(key, plain));
+        let is_there = |key: &str| now.binary_search_by(|(known, _)| compare(known, key)).is_ok();
+        let gone = self.shown.iter().filter(|(key, _)| !is_there(key)).map(|(key, _)| Edit::Unset(key.clone()));
         let edits = set.chain(gone).collect();
-        self.shown = now.into_iter().map(|(folded, (_, plain))| (folded, plain)).collect();
+        self.shown = now;
         edits
     }
 }
@@ -84,7 +97,8 @@ mod tests {
     }
 
     fn edits(mirror: &mut Mirror, entries: &[(&str, &str)]) -> Vec<Edit> {
-        mirror.edits(entries.iter().map(|(key, plain)| (key.as_bytes(), plain.as_bytes())))
+        let entries: Vec<_> = entries.iter().map(|(key, plain)| (key.as_bytes(), plain.as_bytes())).collect();
+        mirror.edits(&entries)
     }
 
     fn set(key: &str, plain: &str) -> Edit {
@@ -105,18 +119,18 @@ mod tests {
             ("realm-PW", Value::Text("secret".into())),
             ("long", Value::Text("x".repeat(8193))),
         ]);
-        let shown = |detail| Mirror::default().show(&all, detail).into_iter().map(|(key, _)| key.to_owned()).collect::<Vec<_>>();
+        let shown = |detail| Mirror::of(&all, detail).entries().map(|(key, _)| key.to_owned()).collect::<Vec<_>>();
         assert_eq!(shown(Detail::Public), ["bytes", "f", "list", "n", "text", "yes"]);
         assert_eq!(shown(Detail::All), ["bytes", "f", "list", "long", "n", "realm-PW", "text", "yes"]);
-        let mut mirror = Mirror::default();
-        let plain: Vec<_> = mirror.show(&all, Detail::Public).into_iter().map(|(_, plain)| plain).collect();
+        let mirror = Mirror::of(&all, Detail::Public);
+        let plain: Vec<_> = mirror.entries().map(|(_, plain)| plain).collect();
         assert_eq!(plain, [&b"\xff"[..], b"1.5", b"[1,\"x\"]", b"-5", b"a b", b"1"]);
     }
 
     #[test]
     fn only_what_was_touched_is_an_edit() {
-        let mut mirror = Mirror::default();
-        mirror.show(&values(&[("a", Value::Int(1)), ("b", Value::Int(2)), ("x-pw", Value::Text("s".into()))]), Detail::Public);
+        let mut mirror =
+            Mirror::of(&values(&[("a", Value::Int(1)), ("b", Value::Int(2)), ("x-pw", Value::Text("s".into()))]), Detail::Public);
         assert_eq!(edits(&mut mirror, &[("A", "1"), ("b", "3"), ("c", "new")]), [set("b", "3"), set("c", "new")]);
         assert_eq!(edits(&mut mirror, &[("a", "1"), ("b", "3")]), [Edit::Unset("c".into())]);
         assert_eq!(edits(&mut mirror, &[("a", "1"), ("b", "3")]), []);
@@ -125,12 +139,10 @@ mod tests {
     #[test]
     fn of_several_entries_of_a_key_the_written_one_counts() {
         for entries in [[("a", "1"), ("a", "9")], [("a", "9"), ("a", "1")]] {
-            let mut mirror = Mirror::default();
-            mirror.show(&values(&[("a", Value::Int(1))]), Detail::Public);
+            let mut mirror = Mirror::of(&values(&[("a", Value::Int(1))]), Detail::Public);
             assert_eq!(edits(&mut mirror, &entries), [set("a", "9")]);
         }
-        let mut mirror = Mirror::default();
-        mirror.show(&values(&[("a", Value::Int(1))]), Detail::Public);
+        let mut mirror = Mirror::of(&values(&[("a", Value::Int(1))]), Detail::Public);
         assert_eq!(edits(&mut mirror, &[("a", "1"), ("a", "1")]), []);
     }
 }

@@ -43,8 +43,10 @@ pub enum ChangeError {
 pub struct Session {
     identity: Option<(Id, Key)>,
     phase: Phase,
+    /// As last read or written.
     base: Record,
-    values: Values,
+    /// The values with the changes of this request; `None`: none yet, they are those of `base`.
+    changed: Option<Values>,
     changes: Changes,
     new_timeout: Option<u64>,
     renews: bool,
@@ -67,8 +69,7 @@ impl Session {
     }
 
     fn new(identity: Option<(Id, Key)>, phase: Phase, base: Record, opened: Timestamp, max_size: usize) -> Session {
-        let values = base.values.clone();
-        Session { identity, phase, base, values, changes: Changes::default(), new_timeout: None, renews: false, opened, max_size }
+        Session { identity, phase, base, changed: None, changes: Changes::default(), new_timeout: None, renews: false, opened, max_size }
     }
 
     #[must_use]
@@ -119,7 +120,11 @@ impl Session {
 
     #[must_use]
     pub fn values(&self) -> &Values {
-        &self.values
+        self.changed.as_ref().unwrap_or(&self.base.values)
+    }
+
+    fn values_mut(&mut self) -> &mut Values {
+        self.changed.get_or_insert_with(|| self.base.values.clone())
     }
 
     #[must_use]
@@ -130,12 +135,12 @@ impl Session {
     /// # Errors
     /// A key that is malformed or differs from an existing one only in case, or too much data. Nothing is changed then.
     pub fn set(&mut self, key: &str, value: Value) -> Result<(), ChangeError> {
-        self.values.check(key)?;
-        let replaced = self.values.get(key).map_or(0, |old| key.len() + 2 + old.weight());
-        if self.values.weight() - replaced + key.len() + 2 + value.weight() > self.max_size {
+        self.values().check(key)?;
+        let replaced = self.values().get(key).map_or(0, |old| key.len() + 2 + old.weight());
+        if self.values().weight() - replaced + key.len() + 2 + value.weight() > self.max_size {
             return Err(ChangeError::TooLarge);
         }
-        self.values.set(key, value.clone());
+        self.values_mut().set(key, value.clone());
         self.changes.set(key, value);
         Ok(())
     }
@@ -145,7 +150,7 @@ impl Session {
     /// # Errors
     /// As [`Session::set`].
     pub fn set_plain(&mut self, key: &str, bytes: Vec<u8>) -> Result<(), ChangeError> {
-        match self.values.find(key).map(|(spelled, value)| (spelled.to_owned(), value.rewritten(bytes.clone()))) {
+        match self.values().find(key).map(|(spelled, value)| (spelled.to_owned(), value.rewritten(bytes.clone()))) {
             Some((spelled, value)) => self.set(&spelled, value),
             None => self.set(key, Value::from_plain(bytes)),
         }
@@ -153,8 +158,8 @@ impl Session {
 
     /// Removes a key in any spelling.
     pub fn unset_plain(&mut self, key: &str) {
-        if let Some(spelled) = self.values.find(key).map(|(spelled, _)| spelled.to_owned()) {
-            self.values.remove(&spelled);
+        if let Some(spelled) = self.values().find(key).map(|(spelled, _)| spelled.to_owned()) {
+            self.values_mut().remove(&spelled);
             self.changes.unset(&spelled);
         }
     }
@@ -162,13 +167,13 @@ impl Session {
     /// # Errors
     /// As [`Session::set`], or the value there is not an integer.
     pub fn add(&mut self, key: &str, delta: i64) -> Result<(), ChangeError> {
-        let sum = match self.values.get(key) {
+        let sum = match self.values().get(key) {
             None => Value::Int(delta),
             Some(Value::Int(number)) => Value::Int(number.saturating_add(delta)),
             Some(_) => return Err(ChangeError::NotAnInteger),
         };
-        self.values.check(key)?;
-        self.values.set(key, sum);
+        self.values().check(key)?;
+        self.values_mut().set(key, sum);
         self.changes.add(key, delta);
         Ok(())
     }
@@ -179,21 +184,26 @@ impl Session {
     /// The key is malformed.
     pub fn unset(&mut self, key: &str) -> Result<(), KeyError> {
         check_key(key)?;
-        if self.values.find(key).is_some_and(|(spelled, _)| spelled != key) {
+        if self.values().find(key).is_some_and(|(spelled, _)| spelled != key) {
             return Err(KeyError::CaseConflict);
         }
-        self.values.remove(key);
+        self.values_mut().remove(key);
         self.changes.unset(key);
         Ok(())
     }
 
     pub fn clear(&mut self) {
-        self.values.clear();
+        self.values_mut().clear();
         self.changes.clear();
     }
 
     pub fn set_timeout(&mut self, seconds: u64) {
         self.new_timeout = Some(seconds);
+    }
+
+    #[must_use]
+    pub fn renews(&self) -> bool {
+        self.renews
     }
 
     /// An open that renews the session.
@@ -203,7 +213,7 @@ impl Session {
 
     /// Drops the changes since the last load or save.
     pub fn revert(&mut self) {
-        self.values = self.base.values.clone();
+        self.changed = None;
         self.changes = Changes::default();
         self.new_timeout = None;
     }
@@ -212,7 +222,7 @@ impl Session {
     #[must_use]
     pub fn intent(&self, rules: &Expiry, now: Timestamp) -> Intent {
         match self.phase {
-            Phase::New | Phase::Removed if self.has_changes() && !self.values.is_empty() => Intent::Create,
+            Phase::New | Phase::Removed if self.has_changes() && !self.values().is_empty() => Intent::Create,
             Phase::Stored(expires) if self.has_changes() || (self.renews && rules.touch_due(&self.base, expires, now)) => Intent::Update,
             _ => Intent::Nothing,
         }
@@ -228,7 +238,7 @@ impl Session {
             timeout: self.timeout(),
             presented: false,
             user: self.base.user.clone(),
-            values: self.values.clone(),
+            values: self.values().clone(),
         }
     }
 
@@ -256,7 +266,7 @@ impl Session {
     pub fn saved(&mut self, record: Record, expires: Timestamp) {
         let accessed_before = self.base.accessed;
         let existed = matches!(self.phase, Phase::Stored(_));
-        self.values = record.values.clone();
+        self.changed = None;
         self.changes = Changes::default();
         self.new_timeout = None;
         self.renews = false;
@@ -268,14 +278,16 @@ impl Session {
         }
     }
 
-    /// Takes over what the store holds by now; our changes stay on top of it.
+    /// Takes over what the store holds by now; our changes stay on top of it, and `accessed` that before this request.
     pub fn reloaded(&mut self, record: Record, expires: Timestamp) {
-        self.values = record.values.clone();
-        self.changes.apply(&mut self.values);
+        let mut values = record.values.clone();
+        self.changes.apply(&mut values);
+        self.changed = Some(values);
         self.phase = Phase::Stored(expires);
-        self.base = record;
+        self.base = Record { accessed: self.base.accessed, ..record };
     }
 
+    /// The storage is gone, and what there was to save with it.
     pub fn removed(&mut self) {
         self.phase = Phase::Removed;
         self.changes = Changes::default();

@@ -1,7 +1,7 @@
 //! The values of a session by key. Keys keep their spelling; two keys never differ only in (ASCII) case, since request notes
 //! and the stock table could not tell them apart.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -10,14 +10,15 @@ use super::value::{KeyError, Value, check_key};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Values {
-    by_folded: BTreeMap<String, (String, Value)>,
+    /// In the order of [`compare`].
+    entries: Vec<(String, Value)>,
     weight: usize,
 }
 
-/// What makes two keys the same.
+/// The order of keys, in which case makes no difference.
 #[must_use]
-pub fn fold(key: &str) -> String {
-    key.to_ascii_lowercase()
+pub fn compare(one: &str, other: &str) -> Ordering {
+    one.bytes().map(|c| c.to_ascii_lowercase()).cmp(other.bytes().map(|c| c.to_ascii_lowercase()))
 }
 
 fn entry_weight(key: &str, value: &Value) -> usize {
@@ -25,15 +26,20 @@ fn entry_weight(key: &str, value: &Value) -> usize {
 }
 
 impl Values {
+    fn position(&self, key: &str) -> Result<usize, usize> {
+        self.entries.binary_search_by(|(known, _)| compare(known, key))
+    }
+
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.by_folded.get(&fold(key)).filter(|(spelled, _)| spelled == key).map(|(_, value)| value)
+        self.find(key).filter(|(spelled, _)| *spelled == key).map(|(_, value)| value)
     }
 
     /// The spelling and value of a key however it is written.
     #[must_use]
     pub fn find(&self, key: &str) -> Option<(&str, &Value)> {
-        self.by_folded.get(&fold(key)).map(|(spelled, value)| (spelled.as_str(), value))
+        let (spelled, value) = &self.entries[self.position(key).ok()?];
+        Some((spelled, value))
     }
 
     /// # Errors
@@ -49,20 +55,19 @@ impl Values {
     /// Sets a value; an existing key keeps its spelling.
     pub fn set(&mut self, key: &str, value: Value) {
         self.weight += entry_weight(key, &value);
-        match self.by_folded.entry(fold(key)) {
-            std::collections::btree_map::Entry::Occupied(mut slot) => {
-                let (spelled, old) = slot.get_mut();
+        match self.position(key) {
+            Ok(at) => {
+                let (spelled, old) = &mut self.entries[at];
                 self.weight -= entry_weight(spelled, old);
                 *old = value;
             }
-            std::collections::btree_map::Entry::Vacant(slot) => {
-                slot.insert((key.to_owned(), value));
-            }
+            Err(at) => self.entries.insert(at, (key.to_owned(), value)),
         }
     }
 
     pub fn remove(&mut self, key: &str) {
-        if let Some((spelled, old)) = self.by_folded.remove(&fold(key)) {
+        if let Ok(at) = self.position(key) {
+            let (spelled, old) = self.entries.remove(at);
             self.weight -= entry_weight(&spelled, &old);
         }
     }
@@ -72,17 +77,17 @@ impl Values {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.by_folded.values().map(|(key, value)| (key.as_str(), value))
+        self.entries.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     #[must_use]
     pub fn len(&self) -> usize {
-        self.by_folded.len()
+        self.entries.len()
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_folded.is_empty()
+        self.entries.is_empty()
     }
 
     /// Bytes that the values take in a record, rounded up a little.

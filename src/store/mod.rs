@@ -55,6 +55,9 @@ pub enum Error {
     /// The stored bytes are damaged.
     #[error("{0} is damaged")]
     Corrupt(PathBuf),
+    /// A newer version of ours wrote it: it counts as absent, and stays.
+    #[error("{0} was written by a newer version")]
+    Newer(PathBuf),
     /// Another process kept the record locked for longer than any of ours would.
     #[error("{0} stayed locked for {1:?}")]
     Locked(PathBuf, Duration),
@@ -103,11 +106,12 @@ pub trait Store: Send + Sync {
     /// The store failed; what was stored is as it was.
     fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome>;
 
-    /// Takes a damaged record out of the way, so that it is met once only. It is kept for inspection.
+    /// Takes a record out of the way that is damaged as the store sees it, or as `is_damaged` says of its blob, so that it is met
+    /// once only. It is kept for inspection.
     ///
     /// # Errors
     /// The store failed.
-    fn quarantine(&self, key: &Key) -> Result<()>;
+    fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()>;
 
     /// Deletes what expired before `before`, for about `slice`, going on at `from`.
     ///

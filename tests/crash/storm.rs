@@ -28,17 +28,24 @@ pub struct Storm {
     started: Instant,
     kills: u64,
     halves: u64,
+    /// Bytes of the complaints that were read.
     read: u64,
+}
+
+/// How far it has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    pub seen: Tally,
+    pub kills: u64,
+    /// Processes that died half-way through a write.
+    pub halves: u64,
 }
 
 /// What came of it.
 pub struct Summary {
-    pub seen: Tally,
+    pub progress: Progress,
     survivors: Tally,
-    pub kills: u64,
-    /// Processes that died half-way through a write.
-    pub halves: u64,
-    pub time: Duration,
+    time: Duration,
     temporaries: usize,
 }
 
@@ -81,7 +88,7 @@ impl Storm {
     }
 
     /// Kills and restarts until `enough`, the deadline or a complaint, which it returns.
-    pub fn rage(&mut self, patience: Duration, enough: impl Fn(&Tally) -> bool) -> Option<String> {
+    pub fn rage(&mut self, patience: Duration, enough: impl Fn(&Progress) -> bool) -> Option<String> {
         let deadline = Instant::now() + patience;
         let ledger = Ledger::open(&ledger_path(self.place.path()));
         while Instant::now() < deadline {
@@ -93,11 +100,15 @@ impl Storm {
             }
             self.replace_the_dead();
             let complaint = self.complaint();
-            if complaint.is_some() || enough(&tally(&ledger, 0..PROCESSES)) {
+            if complaint.is_some() || enough(&self.progress(&ledger)) {
                 return complaint;
             }
         }
         None
+    }
+
+    fn progress(&self, ledger: &Ledger) -> Progress {
+        Progress { seen: tally(ledger, 0..PROCESSES), kills: self.kills, halves: self.halves }
     }
 
     /// Starts the dead again. One that ended in another way than arranged has found a bug, in the store or in the test.
@@ -134,18 +145,15 @@ impl Storm {
         }
         let ledger = Ledger::open(&ledger_path(self.place.path()));
         Summary {
-            seen: tally(&ledger, 0..PROCESSES),
+            progress: self.progress(&ledger),
             survivors: tally(&ledger, SURVIVORS),
-            kills: self.kills,
-            halves: self.halves,
             time: self.age(),
             temporaries: temporaries(&store_path(self.place.path())),
         }
     }
 
-    /// As [`Storm::end`], and then looks at what is left.
-    pub fn calm(&mut self) -> Summary {
-        let summary = self.end();
+    /// Looks at what is left when all have ended.
+    pub fn inspect(&mut self) {
         let judge = Judge::new(self.place.path(), "the survivor");
         for record in 0..KINDS.len() {
             let before = judge.ledger.page(record);
@@ -159,8 +167,7 @@ impl Storm {
             true
         });
         listed.expect("a store that can be listed");
-        assert_eq!(self.complaint(), None, "after {summary}");
-        summary
+        assert_eq!(self.complaint(), None);
     }
 }
 
@@ -192,15 +199,14 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { loads, updates, creates, deletes, swept, .. } = self.seen;
+        let Progress { seen, kills, halves } = self.progress;
+        let Tally { loads, updates, creates, deletes, swept, .. } = seen;
         write!(
             f,
             "{} operations ({loads} loads, {updates} updates, {creates} creates, {deletes} deletes; {swept} swept) by {WRITERS} \
-             writers, {READERS} readers and a cleaner in {:.1} s, {} kills, {} deaths within a write, {} temporaries left, longest stall {:.1} ms",
-            self.seen.operations(),
+             writers, {READERS} readers and a cleaner in {:.1} s, {kills} kills, {halves} deaths within a write, {} temporaries left, longest stall {:.1} ms",
+            seen.operations(),
             self.time.as_secs_f64(),
-            self.kills,
-            self.halves,
             self.temporaries,
             self.longest_stall().as_secs_f64() * 1000.0,
         )

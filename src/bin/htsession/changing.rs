@@ -35,7 +35,7 @@ impl Killed {
             Ok(Outcome::Deleted) => self.killed += 1,
             Ok(_) => {}
             Err(Error::Corrupt(_)) => {
-                place.store.quarantine(key)?;
+                place.store.quarantine(key, &|_| false)?;
                 self.put_aside += 1;
             }
             Err(error) => return Err(error.into()),

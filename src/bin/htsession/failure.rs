@@ -33,6 +33,7 @@ impl Failure {
                 "run htsession as root or as the owner of the directory, and look at the owner and mode of that file"
             }
             Failure::Store(store::Error::Io(..)) => "look at the file system and at the kernel's log",
+            Failure::Store(store::Error::Newer(_)) => "use the htsession of that version",
             Failure::Store(store::Error::Corrupt(_)) => "htsession gc puts it aside",
             Failure::Store(store::Error::Unusable(_)) | Failure::Explained(_) | Failure::Output(_) => return self,
         };

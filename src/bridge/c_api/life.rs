@@ -36,10 +36,12 @@ pub unsafe extern "C" fn open(r: *mut request_rec, flags: u32, out: *mut Session
         // SAFETY: (here and below) promised by the caller, as session_api.h demands.
         unsafe { put(out, null()) }?;
         let request = unsafe { request(r) }?;
-        let settings = tree::settings(request).ok_or(Status::Off)?;
+        if !tree::is_ours(request) {
+            return Err(Status::Off);
+        }
         let of = tree::tree(request);
         let found = with_tree(of, |tree| {
-            let slot = open::open(tree, request, settings, touch_by(flags))?;
+            let slot = open::open(tree, request, touch_by(flags))?;
             let session = &tree.slots[slot].session;
             if flags & CREATE == 0 && !matches!(session.phase(), Phase::Stored(_)) && session.values().is_empty() {
                 return Err(Status::None);

@@ -55,6 +55,7 @@ impl From<SaveError> for Status {
 impl From<OpenError> for Status {
     fn from(error: OpenError) -> Status {
         match error {
+            OpenError::Off => Status::Off,
             OpenError::Store => Status::Store,
             OpenError::Corrupt => Status::Corrupt,
         }

@@ -90,11 +90,7 @@ pub fn examine(dir: &Path, owner: Uid) -> Result<Examined> {
     }
     let kind = fs::fstatfs(&handle).map_err(io(dir))?.f_type;
     if let Some((_, name)) = NETWORK.iter().find(|(magic, _)| i64::from(*magic) == kind || i64::from(magic.cast_signed()) == kind) {
-        return unusable(
-            dir,
-            &format!("it lies on {name}, a network file system"),
-            "use SessionStore redis or dbd to share sessions between machines",
-        );
+        return unusable(dir, &format!("it lies on {name}, a network file system"), "choose a directory on a disk of this machine");
     }
     if marked(dir)? {
         return Ok(Examined { state: State::Ours, warning });

@@ -63,12 +63,16 @@ impl Header {
         bytes
     }
 
-    /// `None`: not a header of ours, or damaged.
     #[must_use]
-    pub fn decode(bytes: &[u8], key: &Key) -> Option<Header> {
-        let bytes = bytes.get(..HEADER)?;
-        let intact = &bytes[..8] == MAGIC && u32_at(bytes, 8) == VERSION && u64_at(bytes, 24) == bound(key, &bytes[..24], 0);
-        intact.then(|| Header { capacity: u32_at(bytes, 12), incarnation: u64_at(bytes, 16) })
+    pub fn decode(bytes: &[u8], key: &Key) -> Found {
+        let Some(bytes) = bytes.get(..HEADER).filter(|bytes| &bytes[..8] == MAGIC) else { return Found::Damage };
+        if u32_at(bytes, 8) > VERSION {
+            return Found::Newer;
+        }
+        if u32_at(bytes, 8) != VERSION || u64_at(bytes, 24) != bound(key, &bytes[..24], 0) {
+            return Found::Damage;
+        }
+        Found::Header(Header { capacity: u32_at(bytes, 12), incarnation: u64_at(bytes, 16) })
     }
 
     /// Head and payload of a slot, ready for one `pwrite`.
@@ -105,6 +109,16 @@ impl Header {
         bytes[16..20].copy_from_slice(&head.len.to_le_bytes());
         xxh3_64_with_seed(payload, bound(key, &bytes, self.incarnation)) == head.check || checksum_is_off()
     }
+}
+
+/// What the beginning of a file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    Header(Header),
+    /// A newer version wrote it.
+    Newer,
+    /// Not a header of ours.
+    Damage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +170,7 @@ mod tests {
 
     #[test]
     fn header_and_slot_read_back() {
-        assert_eq!(Header::decode(&HEADER_7.encode(&KEY), &KEY), Some(HEADER_7));
+        assert_eq!(Header::decode(&HEADER_7.encode(&KEY), &KEY), Found::Header(HEADER_7));
         let bytes = HEADER_7.encode_slot(&KEY, 3, &blob());
         let head = head(&bytes);
         assert_eq!((head.seq, head.expires, head.len), (3, Timestamp(5), 7));
@@ -179,7 +193,7 @@ mod tests {
         for bit in 0..HEADER * 8 {
             let mut bytes = good;
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Header::decode(&bytes, &KEY), None, "bit {bit}");
+            assert!(!matches!(Header::decode(&bytes, &KEY), Found::Header(_)), "bit {bit}");
         }
     }
 

@@ -153,8 +153,11 @@ impl Store for FileStore {
         let path = self.path(key);
         loop {
             let Some(file) = self.open(&path, key, Access::Read)? else { return Ok(None) };
-            if let Some(blob) = file.newest_unlocked()? {
-                return Ok(Some(blob));
+            match file.newest_unlocked() {
+                Ok(Some(blob)) => return Ok(Some(blob)),
+                Ok(None) => {}
+                Err(Error::Newer(_)) => return Ok(None),
+                Err(error) => return Err(error),
             }
             file.lock_shared()?;
             if file.is_linked()? {
@@ -169,7 +172,13 @@ impl Store for FileStore {
             change(None);
             return Ok(Outcome::Kept);
         };
-        let newest = file.newest()?;
+        let newest = match file.newest() {
+            Err(Error::Newer(_)) => {
+                change(None);
+                return Ok(Outcome::Kept);
+            }
+            other => other?,
+        };
         match change(Some(&newest.blob)) {
             Change::Keep => Ok(Outcome::Kept),
             Change::Delete => {
@@ -193,10 +202,14 @@ impl Store for FileStore {
         }
     }
 
-    fn quarantine(&self, key: &Key) -> Result<()> {
+    fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {
         let path = self.path(key);
         let Some(file) = self.open_locked(&path, key)? else { return Ok(()) };
-        if sweep::is_ours(&file.metadata()?) && matches!(file.newest(), Err(Error::Corrupt(_))) {
+        let damaged = match file.newest() {
+            Ok(newest) => is_damaged(&newest.blob),
+            Err(error) => matches!(error, Error::Corrupt(_)),
+        };
+        if damaged && sweep::is_ours(&file.metadata()?) {
             let aside = sweep::corrupt_name(&path);
             std::fs::rename(&path, &aside).map_err(|error| Error::Io(path, error))?;
         }
@@ -267,10 +280,33 @@ mod tests {
             std::fs::write(&path, damage).unwrap();
             assert!(matches!(store.load(&KEY), Err(Error::Corrupt(_))));
             assert!(matches!(write(&store, b"y"), Err(Error::Corrupt(_))));
-            store.quarantine(&KEY).unwrap();
+            store.quarantine(&KEY, &|_| false).unwrap();
             assert_eq!(store.load(&KEY).unwrap(), None);
             assert!(sweep::corrupt_name(&path).exists());
         }
+    }
+
+    #[test]
+    fn a_file_of_a_newer_version_counts_as_absent_and_stays() {
+        let (_place, store) = store();
+        store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+        let path = store.path(&KEY);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[8] += 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(store.load(&KEY).unwrap(), None);
+        assert_eq!(write(&store, b"y").unwrap(), Outcome::Kept);
+        store.quarantine(&KEY, &|_| true).unwrap();
+        assert!(store.sweep(Timestamp::NEVER, Duration::from_secs(9), Cursor::default()).is_ok());
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
+
+    #[test]
+    fn what_its_reader_calls_damaged_is_put_aside_too() {
+        let (_place, store) = store();
+        store.create(&KEY, &blob(b"nonsense"), Durability::Process).unwrap();
+        store.quarantine(&KEY, &|blob| blob.bytes == b"nonsense").unwrap();
+        assert_eq!(store.load(&KEY).unwrap(), None);
     }
 
     #[test]

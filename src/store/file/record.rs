@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
-use super::format::{FIRST_READ, HEADER, Header, SLOT_HEAD, SlotHead, SlotState, capacity_for};
+use super::format::{FIRST_READ, Found, HEADER, Header, SLOT_HEAD, SlotHead, SlotState, capacity_for};
 use crate::session::Key;
 use crate::store::{Blob, Durability, Error, Result};
 
@@ -150,36 +150,43 @@ struct View<'f> {
     of: &'f RecordFile,
     header: Header,
     heads: [SlotState; 2],
-    first: Vec<u8>,
+    first: [u8; FIRST_READ],
+    filled: usize,
 }
 
 impl<'f> View<'f> {
     /// `None`: not a whole file of ours.
     fn read(of: &'f RecordFile) -> Result<Option<View<'f>>> {
-        let mut first = vec![0; FIRST_READ];
+        let mut first = [0; FIRST_READ];
         let filled = read_up_to(&of.file, &mut first, 0).map_err(|error| of.io(error))?;
-        first.truncate(filled);
-        let Some(header) = Header::decode(&first, &of.key) else { return Ok(None) };
-        let mut view = View { of, header, heads: [SlotState::Empty; 2], first };
+        let header = match Header::decode(&first[..filled], &of.key) {
+            Found::Header(header) => header,
+            Found::Newer => return Err(Error::Newer(of.path.clone())),
+            Found::Damage => return Ok(None),
+        };
         if filled < FIRST_READ && (filled as u64) < header.file_size() {
             return Ok(None);
         }
+        let mut view = View { of, header, heads: [SlotState::Empty; 2], first, filled };
         for slot in 0..2 {
-            let Some(bytes) = view.bytes(header.slot_offset(slot), SLOT_HEAD)? else { return Ok(None) };
-            view.heads[slot] = header.decode_head(&bytes);
+            let mut head = [0; SLOT_HEAD];
+            if !view.copy(header.slot_offset(slot), &mut head)? {
+                return Ok(None);
+            }
+            view.heads[slot] = header.decode_head(&head);
         }
         Ok(Some(view))
     }
 
-    /// Bytes of the file, from the first read if it has them; `None`: the file ends before.
-    fn bytes(&self, offset: u64, len: usize) -> Result<Option<Vec<u8>>> {
+    /// Fills `into` with bytes of the file, from the first read if it has them; `false`: the file ends before.
+    fn copy(&self, offset: u64, into: &mut [u8]) -> Result<bool> {
         let start = usize::try_from(offset).expect("64-bit");
-        if let Some(bytes) = self.first.get(start..start + len) {
-            return Ok(Some(bytes.to_vec()));
+        if let Some(bytes) = self.first[..self.filled].get(start..start + into.len()) {
+            into.copy_from_slice(bytes);
+            return Ok(true);
         }
-        let mut bytes = vec![0; len];
-        let filled = read_up_to(&self.of.file, &mut bytes, offset).map_err(|error| self.of.io(error))?;
-        Ok((filled == len).then_some(bytes))
+        let filled = read_up_to(&self.of.file, into, offset).map_err(|error| self.of.io(error))?;
+        Ok(filled == into.len())
     }
 
     fn written(&self) -> impl Iterator<Item = (usize, SlotHead)> {
@@ -199,8 +206,9 @@ impl<'f> View<'f> {
 
     /// The payload of a slot; `None`: not what its head was written with.
     fn payload(&self, slot: usize, head: &SlotHead) -> Result<Option<Vec<u8>>> {
-        let bytes = self.bytes(self.header.slot_offset(slot) + SLOT_HEAD as u64, head.len as usize)?;
-        Ok(bytes.filter(|bytes| self.header.intact(&self.of.key, head, bytes)))
+        let mut bytes = vec![0; head.len as usize];
+        let complete = self.copy(self.header.slot_offset(slot) + SLOT_HEAD as u64, &mut bytes)?;
+        Ok((complete && self.header.intact(&self.of.key, head, &bytes)).then_some(bytes))
     }
 }
 

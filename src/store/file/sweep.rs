@@ -109,7 +109,7 @@ fn sweep_record(store: &FileStore, path: &Path, key: Key, before: Timestamp, don
         Ok(Some(blob)) if blob.expires < before => {}
         Err(Error::Corrupt(_)) => {
             done.corrupt += 1;
-            return store.quarantine(&key);
+            return store.quarantine(&key, &|_| false);
         }
         Ok(_) => return Ok(()),
         Err(error) => return Err(error),
