@@ -196,7 +196,7 @@ fn a_cookie_with_an_age_is_sent_again_when_a_touch_is_written(mpm: Mpm) {
     let mut client = httpd.client();
     let first = client.get("/capi?open=create&set_int=n:1&id");
     let expected = format!("app={}; Path=/; Max-Age=600; HttpOnly; SameSite=Strict", first.line("id"));
-    assert_eq!(first.set_cookies(), [expected.clone()]);
+    assert_eq!(first.set_cookies(), std::slice::from_ref(&expected));
     assert_eq!(client.get("/capi?open=&get_int=n").set_cookies(), [expected]);
 }
 

@@ -32,9 +32,12 @@ pub enum Touch {
     Leave,
 }
 
+/// A record and its expiry.
+type Live = Box<(Record, Timestamp)>;
+
 /// What the store says of one id.
 enum Found {
-    Live(Box<(Record, Timestamp)>),
+    Live(Live),
     /// Unknown, expired, damaged or written by a newer version.
     Nothing,
 }
@@ -126,7 +129,7 @@ fn find(request: Request<'_>, settings: Settings) -> Result<Slot, OpenError> {
     let cookies: Vec<_> = request.root().headers_in().entries();
     let cookies: Vec<_> = cookies.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Cookie")).map(|(_, value)| *value).collect();
     let candidates = settings.cookie.candidates(&cookies);
-    let mut usable: Option<(Id, Key, Box<(Record, Timestamp)>)> = None;
+    let mut usable: Option<(Id, Key, Live)> = None;
     for id in &candidates {
         let key = Key::derive(&settings.scope, id);
         let Found::Live(found) = look_up(request, &settings, &key)? else { continue };

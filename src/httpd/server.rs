@@ -99,6 +99,6 @@ pub fn workers() -> Workers {
         return Workers::Same;
     }
     // SAFETY: a plain struct, set while the configuration is read by one thread.
-    let (user, group) = unsafe { ((*&raw const ffi::ap_unixd_config).user_id, (*&raw const ffi::ap_unixd_config).group_id) };
+    let (user, group) = unsafe { (ffi::ap_unixd_config.user_id, ffi::ap_unixd_config.group_id) };
     if user == u32::MAX || group == u32::MAX { Workers::Unknown } else { Workers::Become(Uid::from_raw(user), Gid::from_raw(group)) }
 }
