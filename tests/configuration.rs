@@ -142,7 +142,7 @@ fn an_unsafe_directory_is_refused_at_configtest_which_creates_nothing() {
     let link = setup();
     fs::create_dir(link.root().join("target")).unwrap();
     symlink(link.root().join("target"), link.dir()).unwrap();
-    let (well, said) = link.configtest();
+    let (well, said) = link.conf("SessionDir @DIR@/").configtest();
     assert!(!well && said.contains("real path"), "{said}");
 
     let (well, said) = Httpd::configtest("SessionDir /no/such/place/sessions");

@@ -42,6 +42,7 @@ impl Watcher for CommitPoints {
             }
             caching::protect(request, sets_cookie, is_used);
         }
+        tree.ended |= passing.last && request.main().is_none();
     }
 }
 

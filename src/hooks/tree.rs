@@ -33,6 +33,8 @@ pub struct Tree {
     pub slots: Vec<Slot>,
     /// The first brigade has passed: no cookie can be set any more.
     pub headers_sent: bool,
+    /// The response has ended: what other code wrote on its pictures was read back.
+    pub ended: bool,
     collectors: Vec<Collector>,
 }
 

@@ -59,7 +59,8 @@ impl<'p> Place<'p> {
         // SAFETY: pool and text live through the call; the answer lives in the pool, or is null.
         unsafe {
             let full = ffi::ap_server_root_relative(self.pool().raw(), self.pool().text(text).as_ptr());
-            (!full.is_null()).then(|| PathBuf::from(OsStr::from_bytes(CStr::from_ptr(full).to_bytes())))
+            let path = (!full.is_null()).then(|| PathBuf::from(OsStr::from_bytes(CStr::from_ptr(full).to_bytes())));
+            path.map(|path| path.components().collect()) // a slash at the end would follow a link
         }
     }
 }

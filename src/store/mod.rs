@@ -75,6 +75,9 @@ pub struct Sweep {
     pub seen: u64,
     pub deleted: u64,
     pub corrupt: u64,
+    /// Records that could not be looked at, and why the first could not; the sweep went on behind them.
+    pub failed: u64,
+    pub failure: Option<String>,
     /// The first thing that is not ours, left alone.
     pub foreign: Option<PathBuf>,
     /// Where to go on; `None`: the pass is complete.

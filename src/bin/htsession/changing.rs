@@ -103,6 +103,8 @@ pub fn collect(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> 
         done.seen += slice.seen;
         done.deleted += slice.deleted;
         done.corrupt += slice.corrupt;
+        done.failed += slice.failed;
+        done.failure = done.failure.or(slice.failure);
         done.foreign = done.foreign.or(slice.foreign);
         next = slice.next;
     }
@@ -110,6 +112,8 @@ pub fn collect(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> 
         deleted: done.deleted,
         total: done.seen,
         put_aside: done.corrupt,
+        failed: done.failed,
+        failure: done.failure,
         foreign: done.foreign.map(|path| path.display().to_string()),
         seconds: started.elapsed().as_secs_f64(),
     };
@@ -118,10 +122,12 @@ pub fn collect(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> 
         if done.corrupt > 0 {
             lines.push(format!("put aside as damaged: {}", sessions(done.corrupt)));
         }
+        lines
+            .extend(collected.failure.iter().map(|why| format!("could not look at {}, first: {}", sessions(collected.failed), plain(why))));
         lines.extend(collected.foreign.iter().map(|path| format!("left alone what is not of the store: {}", plain(path))));
         lines
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if collected.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[derive(Serialize, Default)]

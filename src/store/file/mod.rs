@@ -361,6 +361,20 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_cannot_be_read_does_not_end_a_sweep() {
+        let (_place, store) = store();
+        for byte in [0x11, 0x5a, 0xee] {
+            store.create(&Key([byte; 32]), &blob(b"x"), Durability::Process).unwrap();
+        }
+        let path = store.path(&KEY);
+        std::fs::write(&path, [&std::fs::read(&path).unwrap()[..40], &[0xff; 2040]].concat()).unwrap(); // torn, and in use
+        let holder = RecordFile::open(&path, KEY, Access::Write).unwrap();
+        holder.lock().unwrap();
+        let swept = store.sweep(Timestamp::NEVER, Duration::from_secs(60), Cursor::default()).unwrap();
+        assert_eq!((swept.deleted, swept.failed, swept.next), (2, 1, None), "{swept:?}");
+    }
+
+    #[test]
     fn a_fifo_in_the_place_of_a_record_blocks_nobody() {
         let (_place, store) = store();
         store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();

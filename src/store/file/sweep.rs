@@ -79,7 +79,10 @@ pub fn sweep(store: &FileStore, before: Timestamp, slice: Duration, from: Cursor
         }
         let byte = u8::try_from(number).expect("below 256");
         for path in entries(&directory::sub(&store.dir, byte))? {
-            sweep_one(store, &path, byte, before, &mut done)?;
+            if let Err(error) = sweep_one(store, &path, byte, before, &mut done) {
+                done.failed += 1;
+                done.failure.get_or_insert_with(|| error.to_string());
+            }
         }
     }
     Ok(done)
