@@ -88,6 +88,8 @@ struct Collected {
     total: u64,
     put_aside: u64,
     /// The first thing met that is not of the store.
+    failed: u64,
+    failure: Option<String>,
     foreign: Option<String>,
     seconds: f64,
 }
