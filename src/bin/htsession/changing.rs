@@ -87,9 +87,10 @@ struct Collected {
     deleted: u64,
     total: u64,
     put_aside: u64,
-    /// The first thing met that is not of the store.
     failed: u64,
+    /// Why the first could not be looked at.
     failure: Option<String>,
+    /// The first thing met that is not of the store.
     foreign: Option<String>,
     seconds: f64,
 }

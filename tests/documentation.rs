@@ -1,0 +1,147 @@
+//! The texts tell the truth: directives with their contexts and defaults, guarantees with the tests that show them.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use support::{Httpd, Mpm};
+
+/// What is said of a directive.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    syntax: String,
+    default: String,
+    context: String,
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn plain(text: &str) -> String {
+    text.replace('`', "").trim().to_owned()
+}
+
+/// `### Name`, then `* Syntax:`, `* Default:`, `* Context:`.
+fn readme() -> BTreeMap<String, Said> {
+    let text = read("README.md");
+    let section = text.split("\n## Directives\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("## Directives");
+    let entry = |entry: &str| {
+        let field = |name: &str| plain(entry.lines().find_map(|line| line.strip_prefix(&format!("* {name}: "))).expect(name));
+        let name = entry.lines().next().unwrap().trim().to_owned();
+        (name, Said { syntax: field("Syntax"), default: field("Default"), context: field("Context") })
+    };
+    section.split("\n### ").skip(1).map(entry).collect()
+}
+
+/// `# Name arguments`, then `# Context:`, `# Default:`.
+fn reference() -> BTreeMap<String, Said> {
+    let text = read("apache-conf/reference.conf");
+    let lines: Vec<_> = text.lines().collect();
+    let entry = |three: &[&str]| {
+        let context = three[1].strip_prefix("# Context: ")?;
+        let default = three[2].strip_prefix("# Default: ")?;
+        let syntax = three[0].strip_prefix("# ")?;
+        let name = syntax.split(' ').next()?.to_owned();
+        Some((name, Said { syntax: plain(syntax), default: plain(default), context: plain(context) }))
+    };
+    lines.windows(3).filter_map(entry).collect()
+}
+
+/// What httpd lists for the module: name and whether `.htaccess` may say it.
+fn of_httpd() -> BTreeMap<String, bool> {
+    let httpd = Httpd::start(Mpm::Prefork, "");
+    let installed = support::apxs::Installed::get();
+    let conf = httpd.root().join("httpd.conf");
+    let listed = Command::new(&installed.program).arg("-d").arg(httpd.root()).arg("-f").arg(conf).arg("-L").output().expect("httpd -L");
+    let text = String::from_utf8_lossy(&listed.stdout).replace("\n\t", " ");
+    let ours = text.lines().filter_map(|line| line.split_once(" (mod_session.c)"));
+    ours.map(|(name, rest)| (name.to_owned(), rest.contains(".htaccess"))).collect()
+}
+
+#[test]
+fn readme_and_reference_conf_name_the_directives_of_the_code_with_their_contexts() {
+    let code = of_httpd();
+    assert!(code.len() > 15, "{code:?}");
+    for (place, said) in [("README.md", readme()), ("reference.conf", reference())] {
+        let contexts: BTreeMap<_, _> = said.iter().map(|(name, said)| (name.clone(), said.context.ends_with(", .htaccess"))).collect();
+        assert_eq!(contexts, code, "{place}");
+        assert!(said.values().all(|said| said.context.starts_with("server, virtual host, directory")), "{place}");
+    }
+    assert_eq!(readme(), reference(), "syntax, default, context");
+}
+
+/// A server that is told every literal default behaves as one that is told nothing.
+#[test]
+fn documented_defaults_are_those_of_the_code() {
+    let described = ["Session", "SessionStore", "SessionScope", "SessionTouchInterval"]; // their default is a sentence
+    let stock = ["SessionMaxAge", "SessionExpiryUpdateInterval"]; // 0 is "none" for the stock stores only
+    let said = readme();
+    let literal = said.iter().filter(|(name, said)| said.default != "none" && !described.contains(&&***name) && !stock.contains(&&***name));
+    let lines: Vec<_> = literal.map(|(name, said)| format!("{name} {}", said.default)).collect();
+    assert!(lines.len() >= 8, "{lines:#?}");
+    let behaviour = |conf: &str| {
+        let httpd = Httpd::with(Mpm::Prefork).conf(conf).start();
+        let mut client = httpd.client();
+        let response = client.get("/capi?open=create&set_int=n:1&timeout&id");
+        let id = response.line("id").to_owned();
+        let cookies: Vec<_> = response.set_cookies().iter().map(|cookie| cookie.replace(&id, "ID")).collect();
+        let notes = client.get("/notes?all").text().lines().count();
+        (response.line("timeout").to_owned(), cookies, notes)
+    };
+    assert_eq!(behaviour("SessionDir @DIR@"), behaviour(&format!("SessionDir @DIR@\n{}", lines.join("\n"))), "{lines:#?}");
+}
+
+#[test]
+fn reference_conf_is_accepted_as_it_is_and_with_every_line_in_use() {
+    let text = read("apache-conf/reference.conf");
+    let (accepted, said) = Httpd::configtest(&text);
+    assert!(accepted, "{said}");
+    let in_use: String = text
+        .lines()
+        .map(|line| if line.starts_with("#Session") { &line[1..] } else { line })
+        .fold(String::new(), |all, line| all + line + "\n");
+    assert!(in_use.lines().filter(|line| line.starts_with("Session")).count() >= 19);
+    let in_use = in_use.replace("/var/lib/apache2/sessions", "@DIR@");
+    let (accepted, said) = Httpd::configtest(&in_use);
+    assert!(accepted, "{said}");
+}
+
+#[test]
+fn session_conf_is_accepted() {
+    let (accepted, said) = Httpd::configtest(&read("apache-conf/session.conf").replace("/var/lib/apache2/sessions", "@DIR@"));
+    assert!(accepted, "{said}");
+}
+
+/// Every file below a folder.
+fn files(folder: &Path, found: &mut String) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            files(&entry, found);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            found.push_str(&fs::read_to_string(&entry).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_guarantee_names_a_test_that_exists() {
+    let text = read("README.md");
+    let section = text.split("\n## Guarantees\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("## Guarantees");
+    let mut code = String::new();
+    for folder in ["src", "tests"] {
+        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut code);
+    }
+    let guarantees: Vec<_> = section.lines().filter(|line| line.starts_with("* ")).collect();
+    assert!(guarantees.len() >= 15);
+    for guarantee in guarantees {
+        let names: Vec<_> = guarantee.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {guarantee}");
+        for name in names {
+            assert!(code.contains(&format!("fn {name}(")), "there is no test {name}");
+        }
+    }
+}
