@@ -25,9 +25,11 @@ fn records(dir: &Path) -> Vec<PathBuf> {
     subs.flat_map(|sub| fs::read_dir(sub).unwrap().map(|entry| entry.unwrap().path())).collect()
 }
 
+type Damage = fn(&Path);
+
 fn a_damaged_record_means_a_clean_session_and_one_log_line(mpm: Mpm) {
     let httpd = start(mpm, CONF, "is damaged");
-    let ways: [(&str, fn(&Path)); 5] = [
+    let ways: [(&str, Damage); 5] = [
         ("emptied", |path| fs::write(path, "").unwrap()),
         ("truncated", |path| OpenOptions::new().write(true).open(path).unwrap().set_len(100).unwrap()),
         ("cut by a byte", |path| {
