@@ -1,7 +1,6 @@
 //! What a server is to be before it runs: its room, its configuration, what it may log.
 
 use std::{
-    env,
     fmt::Write,
     fs,
     os::unix::fs::PermissionsExt,
@@ -72,7 +71,7 @@ pub struct Setup {
 
 impl Setup {
     pub fn new(mpm: Mpm) -> Setup {
-        let room = tempfile::Builder::new().prefix("httpd-").tempdir_in(lodging()).expect("a directory for the server");
+        let room = tempfile::Builder::new().prefix("httpd-").tempdir().expect("a directory for the server");
         fs::set_permissions(room.path(), fs::Permissions::from_mode(0o755)).expect("the server's user must get in");
         let setup = Setup {
             room,
@@ -209,13 +208,4 @@ impl Setup {
             n + threads
         )
     }
-}
-
-/// target/tmp, since sessions below a temporary directory are worth a warning to the module; elsewhere only if the user
-/// that httpd changes to cannot get there.
-fn lodging() -> PathBuf {
-    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    fs::create_dir_all(&target).expect("target/tmp");
-    let open_to_all = |dir: &Path| fs::metadata(dir).is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0);
-    if !geteuid().is_root() || target.ancestors().all(open_to_all) { target } else { env::temp_dir() }
 }
