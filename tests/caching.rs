@@ -31,6 +31,16 @@ fn a_response_that_used_a_session_is_private_and_varies(mpm: Mpm) {
     assert_eq!((response.header("Cache-Control"), response.header("Vary")), (Some("public, max-age=60"), Some("Cookie")));
 }
 
+fn what_the_application_said_in_several_fields_is_kept(mpm: Mpm) {
+    let said = "Header add Vary A early\nHeader add Vary B early\nHeader add Cache-Control max-age=5 early\nHeader add Cache-Control no-store early";
+    let httpd = Httpd::start(mpm, &format!("{CONF}\n{said}"));
+    let mut client = httpd.client();
+    let response = client.get("/capi?open=create&set_int=n:1");
+    let fields: Vec<_> = response.headers.iter().filter(|(name, _)| name == "Cache-Control").map(|(_, value)| value.as_str()).collect();
+    assert!(fields.join(", ").contains("no-store"), "{fields:?}");
+    assert_eq!(client.get("/capi?open=&get_int=n").header("Vary").map(|value| value.replace(" ", "")).as_deref(), Some("A,B,Cookie"));
+}
+
 fn a_response_without_a_session_is_left_alone(mpm: Mpm) {
     let httpd = Httpd::with(mpm).conf(CONF).file("htdocs/page.html", "<p>hello").start();
     let mut client = httpd.client();
@@ -43,5 +53,6 @@ fn a_response_without_a_session_is_left_alone(mpm: Mpm) {
 mpm_tests!(
     a_response_that_sets_the_cookie_is_not_stored,
     a_response_that_used_a_session_is_private_and_varies,
+    what_the_application_said_in_several_fields_is_kept,
     a_response_without_a_session_is_left_alone,
 );

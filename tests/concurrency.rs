@@ -62,6 +62,22 @@ fn a_slow_request_does_not_revive_what_was_invalidated_meanwhile(mpm: Mpm) {
     assert_eq!(files, 0, "a record came back");
 }
 
+fn deleting_does_not_bring_back_what_somebody_else_ended(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, CONF);
+    for slow in ["/capi?open=create&sleep=500&remove&set_int=n:9&save", "/notes?sleep=500&set=session:do:delete&set=session.n:9"] {
+        let mut client = httpd.client();
+        client.get("/capi?open=create&set_text=user:ann");
+        let pending = client.clone().begin(slow);
+        thread::sleep(Duration::from_millis(200));
+        client.clone().get("/capi?open=create&invalidate");
+        let response = pending.finish();
+        if slow.starts_with("/capi") {
+            assert_eq!((response.line("remove"), response.line("save")), ("GONE", "GONE"));
+        }
+        assert_eq!(client.get("/capi?open=").line("open"), "NONE", "{slow}");
+    }
+}
+
 /// Records in a session directory.
 fn walk(dir: &std::path::Path) -> usize {
     let subs = std::fs::read_dir(dir).unwrap().filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir());
@@ -82,5 +98,6 @@ mpm_tests!(
     changes_to_different_keys_are_all_kept_and_not_serialised,
     additions_of_8_clients_are_exact,
     a_slow_request_does_not_revive_what_was_invalidated_meanwhile,
+    deleting_does_not_bring_back_what_somebody_else_ended,
     several_threads_of_a_handler_find_a_handle_busy_and_nothing_breaks,
 );

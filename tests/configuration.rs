@@ -41,6 +41,7 @@ fn an_error_names_directive_value_and_remedy() {
         ("SessionExpiryUpdateInterval -1", ["SessionExpiryUpdateInterval", "'-1'", "must be zero (disable) or a positive value"]),
         ("SessionMaxAge x", ["SessionMaxAge", "'x'", "seconds"]),
         ("<Files x>\nSessionDir sessions\n</Files>", ["SessionDir", "<Files>", "<Directory>"]),
+        ("<Files x>\nSessionScope s\n</Files>", ["SessionScope", "<Files>", "<Directory>"]),
         ("SessionStore file", ["SessionStore file", "needs a directory", "SessionDir"]),
     ] {
         let said = refused(conf);

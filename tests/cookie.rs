@@ -176,8 +176,10 @@ fn a_session_whose_last_value_went_leaves_no_record_and_no_cookie(mpm: Mpm) {
 
 fn a_new_session_after_the_headers_went_out_is_refused_and_stores_nothing(mpm: Mpm) {
     let httpd = Httpd::with(mpm).conf(CONF).expect_log("the response headers have gone").start();
-    let response = httpd.get("/capi?open=create&body=10&flush&set_int=n:1&save");
-    assert_eq!((response.line("save"), response.set_cookies().len()), ("TOO_LATE", 0));
+    for path in ["/capi?open=create&body=10&flush&set_int=n:1&save&save", "/capi?open=create&body=10&flush&remove&set_int=n:1&save&save"] {
+        let response = httpd.get(path);
+        assert_eq!((response.lines("save"), response.set_cookies().len()), (vec!["TOO_LATE", "TOO_LATE"], 0), "{path}");
+    }
     let used = std::fs::read_dir(httpd.dir()).unwrap().any(|entry| entry.unwrap().file_type().unwrap().is_dir());
     assert!(!used, "something was stored");
 }

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::sync::PoisonError;
 
 use crate::config::Config;
-use crate::hooks::commit::{invalidate, remove};
+use crate::hooks::commit::{commit_all, invalidate, remove};
 use crate::hooks::open::{OpenError, Touch, open};
 use crate::hooks::tree::{self, Slot, Tree, lock, state};
 use crate::httpd::hook::{self, RequestHook};
@@ -30,12 +30,19 @@ struct Publish;
 
 impl RequestHook for Publish {
     fn run(request: Request<'_>) -> Outcome {
-        let wanted = request.dir_config::<Config>().is_some_and(Config::notes) && runs_inside(request);
+        let is_inside = runs_inside(request);
+        if !is_inside && let Some(Ok(mut tree)) = tree::existing_tree(request).map(lock) {
+            commit_all(&mut tree, request); // what runs outside, perhaps as a tunnel for hours, holds nothing back
+        }
+        let wanted = is_inside && request.dir_config::<Config>().is_some_and(Config::notes);
         if wanted && tree::is_ours(request) {
             // A tree that a panic broke shows nothing.
             if let Ok(mut tree) = lock(tree::tree(request)) {
                 match open(&mut tree, request, Touch::Renew) {
-                    Ok(slot) => publish(&mut tree, slot, request),
+                    Ok(slot) => {
+                        tree.collect(request); // what the requests before this one wrote is to be seen
+                        publish(&mut tree, slot, request);
+                    }
                     Err(error) => {
                         request.notes().set_static(c"session:error", if error == OpenError::Store { b"store" } else { b"corrupt" })
                     }
@@ -105,6 +112,7 @@ fn values<'r>(notes: Table<'r>) -> Vec<(&'r [u8], &'r [u8])> {
 fn collect(tree: &mut Tree, request: Request<'_>) {
     let redirects = std::iter::successors(Some(request.root()), |r| r.next());
     let mut requests: Vec<Request<'_>> = request.and_origins().collect();
+    requests.reverse(); // the later write wins
     requests.extend(redirects.filter(|r| !request.and_origins().any(|known| known.is_same(*r))));
     for of_tree in requests {
         collect_one(tree, of_tree);
@@ -148,7 +156,10 @@ fn carry_out(word: &str, slot: &mut Slot, request: Request<'_>, edits: Vec<Edit>
     match word {
         "invalidate" => match invalidate(slot, request) {
             Ok(()) => written(edits),
-            Err(_) => Vec::new(),
+            Err(_) => {
+                slot.expires_at_commit = true; // whoever logged out stays logged out once the store works again
+                Vec::new()
+            }
         },
         "delete" => match remove(slot, request) {
             Ok(()) => written(edits),
@@ -171,14 +182,7 @@ fn carry_out(word: &str, slot: &mut Slot, request: Request<'_>, edits: Vec<Edit>
 }
 
 fn apply(slot: &mut Slot, request: Request<'_>, edits: Vec<Edit>) {
-    for edit in edits {
-        match edit {
-            Edit::Unset(key) => slot.session.unset_plain(&key),
-            Edit::Set(key, plain) => {
-                if let Err(error) = slot.session.set_plain(&key, plain) {
-                    request.log(Level::Error, format_args!("the note session.{} is not stored: {error}", key.escape_debug()));
-                }
-            }
-        }
+    for (key, error) in slot.session.apply(edits) {
+        request.log(Level::Error, format_args!("the note session.{} is not stored: {error}", key.escape_debug()));
     }
 }

@@ -5,19 +5,17 @@
 use std::ffi::{CStr, c_char, c_long};
 use std::ptr::null_mut;
 
-use super::stock_store;
+use super::stock_store::{self, FAILURE, SUCCESS};
 use crate::hooks::commit::{Cause, save as commit};
 use crate::hooks::open::{Touch, open};
-use crate::hooks::tree::{self, Slot, Tree, lock, now};
+use crate::hooks::tree::{self, Slot, Tree, now, try_lock};
 use crate::httpd::ffi::{self, apr_status_t, request_rec, session_rec};
-use crate::httpd::{Level, Request, Table, guard};
+use crate::httpd::{Level, Request, Table, guard, offer};
 use crate::session::Mirror;
-use crate::session::mirror::{Detail, Edit};
+use crate::session::mirror::Detail;
 use crate::session::session::Phase;
 use crate::session::time::MICROS;
 
-const SUCCESS: apr_status_t = ffi::APR_SUCCESS as apr_status_t;
-const FAILURE: apr_status_t = ffi::APR_EGENERAL as apr_status_t;
 const INVALID: apr_status_t = ffi::APR_EINVAL as apr_status_t;
 
 /// The stock picture of a session. It lives in the pool of the first request, as long as the slot it is attached to.
@@ -40,13 +38,6 @@ pub fn register() {
     stock_store::register();
 }
 
-/// # Safety
-/// `function` has the C type that callers of the optional function `name` expect.
-pub(super) unsafe fn offer(name: &'static CStr, function: *const ()) {
-    // SAFETY: all function pointers have one size; APR keeps it untyped.
-    unsafe { ffi::apr_dynamic_fn_register(name.as_ptr(), Some(std::mem::transmute::<*const (), unsafe extern "C" fn()>(function))) };
-}
-
 unsafe extern "C" fn load(r: *mut request_rec, z: *mut *mut session_rec) -> apr_status_t {
     if r.is_null() || z.is_null() {
         return INVALID;
@@ -61,7 +52,8 @@ unsafe extern "C" fn load(r: *mut request_rec, z: *mut *mut session_rec) -> apr_
             // SAFETY: as above.
             return unsafe { stock_store::load(request, &mut *z) };
         }
-        let Ok(mut tree) = lock(tree::tree(request)) else { return FAILURE };
+        // A module that is called while we log, say, must not wait for itself.
+        let Ok(Some(mut tree)) = try_lock(tree::tree(request)) else { return FAILURE };
         let Ok(index) = open(&mut tree, request, Touch::Renew) else { return FAILURE };
         tree.collect_by(collect);
         let record = show(&mut tree.slots[index], request);
@@ -127,7 +119,7 @@ unsafe extern "C" fn save(r: *mut request_rec, z: *mut session_rec) -> apr_statu
             // SAFETY: as above.
             return unsafe { stock_store::save(request, &mut *z) };
         }
-        let Ok(mut tree) = lock(tree::tree(request)) else { return FAILURE };
+        let Ok(Some(mut tree)) = try_lock(tree::tree(request)) else { return FAILURE };
         let headers_sent = tree.headers_sent;
         let is_of = |slot: &mut Slot| slot.attachment::<View>().is_some_and(|view| view.record == z);
         let Some(index) = tree.slots.iter_mut().position(is_of) else { return FAILURE };
@@ -159,17 +151,9 @@ fn read_back(slot: &mut Slot, request: Request<'_>) {
     }
     // SAFETY: a table of the stock API, used by the thread that serves the request.
     let entries = unsafe { Table::from_raw(table) }.entries();
-    for edit in view.mirror.edits(&entries) {
-        let result = match edit {
-            Edit::Unset(key) => {
-                slot.session.unset_plain(&key);
-                Ok(())
-            }
-            Edit::Set(key, plain) => slot.session.set_plain(&key, plain).map_err(|error| (key, error)),
-        };
-        if let Err((key, error)) = result {
-            request.log(Level::Error, format_args!("ap_session_set: '{}' is not stored: {error}", key.escape_debug()));
-        }
+    let edits = view.mirror.edits(&entries);
+    for (key, error) in slot.session.apply(edits) {
+        request.log(Level::Error, format_args!("ap_session_set: '{}' is not stored: {error}", key.escape_debug()));
     }
 }
 

@@ -16,8 +16,8 @@ use crate::httpd::filter::{self, Passing, Watcher};
 use crate::httpd::hook::{self, RequestEvent, RequestHook};
 use crate::httpd::{Level, Outcome, Request, Table, guard};
 
-const SUCCESS: apr_status_t = ffi::APR_SUCCESS as apr_status_t;
-const FAILURE: apr_status_t = ffi::APR_EGENERAL as apr_status_t;
+pub const SUCCESS: apr_status_t = ffi::APR_SUCCESS as apr_status_t;
+pub const FAILURE: apr_status_t = ffi::APR_EGENERAL as apr_status_t;
 const OK: c_int = ffi::OK as c_int;
 const EXPIRY: &[u8] = b"expiry";
 

@@ -118,7 +118,6 @@ fn push(list: &mut Vec<Arc<str>>, word: &str) -> Answer {
 }
 
 fn session_dir(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
-    place.not_in_files()?;
     let dir = place.path(word).filter(|path| path.parent().is_some());
     let dir = dir.ok_or_else(|| format!("takes a directory, absolute or below ServerRoot, not '{word}'"))?;
     config.kind.get_or_insert(StoreKind::File);
@@ -126,8 +125,7 @@ fn session_dir(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
     set(&mut config.place, Arc::new(StorePlace::new(dir)))
 }
 
-fn session_store(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
-    place.not_in_files()?;
+fn session_store(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
     match word.to_ascii_lowercase().as_str() {
         "file" => {
             config.imply();

@@ -5,7 +5,10 @@ use crate::httpd::Request;
 /// Sets `Cache-Control` and `Vary` of a response that is about to begin.
 pub fn protect(request: Request<'_>, sets_cookie: bool, used: bool) {
     let headers = request.headers_out();
-    let said = |name| headers.get(name).or_else(|| request.err_headers_out().get(name)).map(|value| value.to_string_lossy().into_owned());
+    let said = |name| {
+        let fields: Vec<_> = [headers, request.err_headers_out()].iter().filter_map(|table| table.joined(name)).collect();
+        (!fields.is_empty()).then(|| fields.join(", "))
+    };
     if let Some(value) = cache_control(said(c"Cache-Control").as_deref(), sets_cookie, used) {
         request.err_headers_out().unset(c"Cache-Control");
         headers.set_static(c"Cache-Control", value.as_bytes());

@@ -60,8 +60,8 @@ pub fn save(slot: &mut Slot, request: Request<'_>, headers_sent: bool, cause: Ca
     };
     if let Err(error) = result {
         log_failure(slot, request, error);
-        if error == SaveError::TooLate {
-            slot.session.revert(); // said once
+        if error == SaveError::TooLate && cause == Cause::CommitPoint {
+            slot.session.revert(); // there is nobody left to tell
         }
     }
     result
@@ -110,9 +110,11 @@ pub fn identify(slot: &mut Slot) -> Result<(Id, Key), SaveError> {
     Ok((id, key))
 }
 
+/// A limit that was lowered meanwhile holds for changes, not for renewals.
 fn blob(slot: &Slot, record: &Record, expires: Timestamp) -> Result<Blob, SaveError> {
     let bytes = record.encode();
-    if bytes.len() > slot.settings.max_size { Err(SaveError::TooLarge) } else { Ok(Blob { expires, bytes }) }
+    let too_large = slot.session.has_changes() && bytes.len() > slot.settings.max_size;
+    if too_large { Err(SaveError::TooLarge) } else { Ok(Blob { expires, bytes }) }
 }
 
 fn create(slot: &mut Slot, request: Request<'_>, now: Timestamp) -> Result<(), SaveError> {
@@ -191,35 +193,46 @@ fn update(slot: &mut Slot, request: Request<'_>, now: Timestamp) -> Result<(), S
             slot.session.saved(record, expires);
             Ok(())
         }
-        Err(error) => {
-            if error == SaveError::Gone {
-                slot.session.gone();
-            }
-            Err(error)
+        Err(SaveError::Gone) => {
+            slot.session.gone();
+            if renews_only { Ok(()) } else { Err(SaveError::Gone) }
         }
+        Err(error) => Err(error),
     }
 }
 
-/// Takes the storage of a session away, if it is still the one that was loaded.
-fn delete(slot: &Slot, request: Request<'_>) -> Result<(), SaveError> {
-    let Phase::Stored(_) = slot.session.phase() else { return Ok(()) };
-    let Some(key) = slot.session.key() else { return Ok(()) };
+/// Takes the storage of a session away, if it is still the one that was loaded. `false`: it was gone already.
+fn delete(slot: &Slot, request: Request<'_>) -> Result<bool, SaveError> {
+    let (Phase::Stored(_), Some(key)) = (slot.session.phase(), slot.session.key()) else { return Ok(false) };
+    let store = slot.settings.place.store();
+    let is_damaged = |blob: &Blob| Record::decode(&blob.bytes).is_err();
     let ours = |blob: &Blob| Record::decode(&blob.bytes).is_ok_and(|record| record.incarnation == slot.session.incarnation());
     let mut change = |found: Option<&Blob>| if found.is_some_and(ours) { Change::Delete } else { Change::Keep };
-    match slot.settings.place.store().update(key, slot.settings.durability, &mut change) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            store_failed(request, "delete", &error);
-            Err(SaveError::Store)
-        }
-    }
+    let outcome = match store.update(key, slot.settings.durability, &mut change) {
+        // What is damaged is no session any more; nobody shall come back to it.
+        Err(Error::Corrupt(_)) => store.quarantine(key, &is_damaged).map(|()| Outcome::Kept),
+        other => other,
+    };
+    outcome.map(|outcome| outcome == Outcome::Deleted).map_err(|error| {
+        store_failed(request, "delete", &error);
+        SaveError::Store
+    })
 }
 
 /// `delete` of the ancestors: the storage goes, the session stays usable under its id.
 pub fn remove(slot: &mut Slot, request: Request<'_>) -> Result<(), SaveError> {
-    delete(slot, request)?;
-    slot.session.removed();
-    Ok(())
+    match slot.session.phase() {
+        Phase::New | Phase::Removed => Ok(()),
+        Phase::Stored(_) if delete(slot, request)? => {
+            slot.session.removed();
+            Ok(())
+        }
+        // Somebody else ended it: under its id it must not come back.
+        Phase::Stored(_) | Phase::Gone => {
+            slot.session.gone();
+            Err(SaveError::Gone)
+        }
+    }
 }
 
 /// Storage and values go; what is written from now on belongs to a new session with a new id.

@@ -31,7 +31,12 @@ impl Watcher for CommitPoints {
             let (mut sets_cookie, mut is_used) = (false, false);
             for slot in &mut tree.slots {
                 if let Some(header) = cookie(slot, root.is_https()) {
+                    // A fast redirect (mod_dir) gives the request that answers a table of its own; an error on top of it answers
+                    // with that of the first request.
                     root.err_headers_out().add(c"Set-Cookie", &header);
+                    if !request.err_headers_out().is_same(root.err_headers_out()) {
+                        request.err_headers_out().add(c"Set-Cookie", &header);
+                    }
                     sets_cookie = true;
                 }
                 is_used |= slot.is_used;
@@ -49,9 +54,13 @@ impl Watcher for CommitPoints {
 pub struct InsertFilter;
 
 impl RequestEvent for InsertFilter {
+    /// Every main request is watched, for a sub-request may begin a session where the page itself has none.
     fn run(request: Request<'_>) {
-        if request.dir_config::<Config>().is_some_and(|config| config.is_on(request.uri())) || existing_tree(request).is_some() {
+        let is_on = request.dir_config::<Config>().is_some_and(|config| config.is_on(request.uri()));
+        if is_on {
             state(request).is_serving.store(true, Ordering::Relaxed);
+        }
+        if is_on || request.main().is_none() {
             filter::add::<CommitPoints>(request);
         }
     }

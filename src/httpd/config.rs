@@ -1,6 +1,8 @@
 //! Values of ours in httpd's configuration vectors, by type: a wrong type is `None`, never undefined behaviour.
 
 use std::any::Any;
+use std::ffi::c_void;
+use std::ptr::null_mut;
 
 use super::record::module;
 use super::{Pool, ffi};
@@ -10,7 +12,7 @@ type Slot = Box<dyn Any + Send + Sync>;
 
 pub fn boxed<T: Any + Send + Sync>(pool: Pool<'_>, value: T) -> *mut Slot {
     let slot: Slot = Box::new(value);
-    std::ptr::from_ref(pool.adopt(slot)).cast_mut()
+    pool.adopt_raw(slot)
 }
 
 /// # Safety
@@ -33,10 +35,16 @@ pub unsafe fn get<'p, T: 'static>(vector: *const ffi::ap_conf_vector_t) -> Optio
 /// # Safety
 /// As [`get`]; the pool lives as long as the vector.
 pub unsafe fn set<'p, T: Any + Send + Sync>(vector: *mut ffi::ap_conf_vector_t, pool: Pool<'p>, value: T) -> &'p T {
+    unsafe extern "C" fn forget(vector: *mut c_void) -> ffi::apr_status_t {
+        // SAFETY: the vector lies in the pool that is being destroyed. Cleanups that run later find nothing in it.
+        unsafe { ffi::ap_set_module_config(vector.cast(), module(), null_mut()) };
+        ffi::APR_SUCCESS as ffi::apr_status_t
+    }
     let slot = boxed(pool, value);
-    // SAFETY: promised by the caller; the slot was just made with a T.
+    // SAFETY: promised by the caller; the slot was just made with a T. The cleanup runs before the one that drops the value.
     unsafe {
         ffi::ap_set_module_config(vector, module(), slot.cast());
+        ffi::apr_pool_cleanup_register(pool.raw(), vector.cast(), Some(forget), Some(ffi::apr_pool_cleanup_null));
         downcast(slot).expect("it was just made")
     }
 }

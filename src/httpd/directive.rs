@@ -13,7 +13,7 @@ use super::{Pool, ffi, guard};
 pub enum Contexts {
     /// Server, virtual host, sections, and `.htaccess` under `AllowOverride AuthConfig`.
     Everywhere,
-    /// Server, virtual host and sections.
+    /// Server, virtual host, `<Directory>` and `<Location>`.
     NotHtaccess,
 }
 
@@ -43,7 +43,7 @@ impl<'p> Place<'p> {
     ///
     /// # Errors
     /// The directive stands in one.
-    pub fn not_in_files(self) -> Result<(), String> {
+    fn not_in_files(self) -> Result<(), String> {
         // SAFETY: httpd passes the directive it reads.
         let refusal = unsafe { ffi::ap_check_cmd_context(self.raw, ffi::NOT_IN_FILES as u32) };
         if refusal.is_null() { Ok(()) } else { Err("stands in <Files> or <If>: use <Directory> or <Location>".into()) }
@@ -144,7 +144,8 @@ unsafe fn run<C: Send + Sync + 'static>(
         };
         let place = Place { raw: parms, owner: PhantomData };
         let Some(config) = config else { return c"a defect of mod_session_rs: foreign configuration".as_ptr() };
-        match call(&row.setter, config, place) {
+        let refusal = if row.contexts == Contexts::NotHtaccess { place.not_in_files() } else { Ok(()) };
+        match refusal.and_then(|()| call(&row.setter, config, place)) {
             Ok(()) => null(),
             Err(text) => place.pool().text(&format!("{} {text}", row.name.to_string_lossy())).as_ptr(),
         }

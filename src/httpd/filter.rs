@@ -36,9 +36,13 @@ pub fn add<W: Watcher>(request: Request<'_>) {
 unsafe extern "C" fn filter<W: Watcher>(f: *mut ffi::ap_filter_t, brigade: *mut ffi::apr_bucket_brigade) -> ffi::apr_status_t {
     // SAFETY: httpd passes a filter of ours with a request, and a brigade; both live through the call.
     unsafe {
+        if holds(brigade, &raw const ffi::ap_bucket_type_error) {
+            // Not the response: httpd answers with an error document instead, which is watched in its turn.
+            return ffi::ap_pass_brigade((*f).next, brigade);
+        }
         let first = (*f).ctx.is_null();
         (*f).ctx = f.cast();
-        let last = holds_eos(brigade);
+        let last = holds(brigade, &raw const ffi::apr_bucket_type_eos);
         let passed = (!first && !last)
             || guard(false, || {
                 W::pass(Request::from_raw((*f).r), Passing { first, last });
@@ -71,13 +75,13 @@ unsafe fn sentinel(brigade: *mut ffi::apr_bucket_brigade) -> *mut ffi::apr_bucke
     unsafe { (&raw mut (*brigade).list).cast::<u8>().sub(offset_of!(ffi::apr_bucket, link)).cast() }
 }
 
-unsafe fn holds_eos(brigade: *mut ffi::apr_bucket_brigade) -> bool {
+unsafe fn holds(brigade: *mut ffi::apr_bucket_brigade, wanted: *const ffi::apr_bucket_type_t) -> bool {
     // SAFETY: a brigade is a ring of live buckets that ends at its sentinel.
     unsafe {
         let end = sentinel(brigade);
         let mut bucket = (*brigade).list.next;
         while bucket != end {
-            if (*bucket).type_ == &raw const ffi::apr_bucket_type_eos {
+            if (*bucket).type_ == wanted {
                 return true;
             }
             bucket = (*bucket).link.next;

@@ -13,8 +13,6 @@ pub enum Level {
     Notice,
     Info,
     Debug,
-    /// At the start of the server: shown whatever `LogLevel` says.
-    Startup,
 }
 
 impl Level {
@@ -25,7 +23,6 @@ impl Level {
             Level::Notice => ffi::APLOG_NOTICE,
             Level::Info => ffi::APLOG_INFO,
             Level::Debug => ffi::APLOG_DEBUG,
-            Level::Startup => ffi::APLOG_NOTICE | ffi::APLOG_STARTUP,
         }) as c_int
     }
 }
@@ -67,7 +64,7 @@ impl Server<'_> {
     pub fn log(self, level: Level, text: fmt::Arguments<'_>) {
         // SAFETY: the server is alive; the text is passed with its length.
         unsafe {
-            if level == Level::Startup || shown(level, ffi::ap_get_server_module_loglevel(self.raw(), module_index())) {
+            if shown(level, ffi::ap_get_server_module_loglevel(self.raw(), module_index())) {
                 let text = text.to_string();
                 ffi::ap_log_error_(
                     FILE.as_ptr(),

@@ -26,6 +26,12 @@ impl<'p> Pool<'p> {
 
     /// Hands a value to the pool, which drops it when it is cleared or destroyed.
     pub fn adopt<T: 'static>(self, value: T) -> &'p T {
+        // SAFETY: the box lives until the pool's cleanup, which `'p` does not outlive, and nobody else has the pointer.
+        unsafe { &*self.adopt_raw(value) }
+    }
+
+    /// As [`Pool::adopt`], for values that are still written to.
+    pub fn adopt_raw<T: 'static>(self, value: T) -> *mut T {
         unsafe extern "C" fn drop_it<T>(data: *mut c_void) -> ffi::apr_status_t {
             // SAFETY: `data` comes from Box::into_raw below, and APR runs a cleanup once.
             guard((), || drop(unsafe { Box::from_raw(data.cast::<T>()) }));
@@ -34,8 +40,7 @@ impl<'p> Pool<'p> {
         let value = Box::into_raw(Box::new(value));
         // SAFETY: the pool is alive; the child cleanup (before exec) does nothing, for the memory is the parent's.
         unsafe { ffi::apr_pool_cleanup_register(self.raw, value.cast(), Some(drop_it::<T>), Some(ffi::apr_pool_cleanup_null)) };
-        // SAFETY: the box lives until the pool's cleanup, which `'p` does not outlive.
-        unsafe { &*value }
+        value
     }
 
     /// Text that C may keep. A NUL in it ends it there.

@@ -18,6 +18,10 @@ impl<'p> Table<'p> {
         Table { raw, owner: PhantomData }
     }
 
+    pub fn is_same(self, other: Table<'_>) -> bool {
+        self.raw == other.raw
+    }
+
     pub fn raw(self) -> *mut ffi::apr_table_t {
         self.raw
     }
@@ -57,6 +61,13 @@ impl<'p> Table<'p> {
     pub fn unset(self, key: &CStr) {
         // SAFETY: a NUL-terminated key.
         unsafe { ffi::apr_table_unset(self.raw, key.as_ptr()) }
+    }
+
+    /// All entries of a key, as one header field.
+    pub fn joined(self, key: &CStr) -> Option<String> {
+        let of_key = self.entries().into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(key.to_bytes()));
+        let values: Vec<_> = of_key.map(|(_, value)| String::from_utf8_lossy(value)).collect();
+        (!values.is_empty()).then(|| values.join(", "))
     }
 
     pub fn get(self, key: &CStr) -> Option<&'p CStr> {

@@ -3,6 +3,10 @@
 use super::record::Record;
 use super::time::{MICROS, Timestamp};
 
+/// A request may outlive its session: for so long after its end a record is not cleaned away, and takes the changes of requests that
+/// began before. Microseconds.
+pub const GRACE: u64 = 240 * MICROS;
+
 /// The rules of one section of the configuration. Spans in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Expiry {
@@ -33,13 +37,14 @@ impl Expiry {
     /// Whether a record with this stored expiry is still a session.
     #[must_use]
     pub fn alive(&self, record: &Record, expires: Timestamp, now: Timestamp) -> bool {
-        now < expires && self.within_lifetime(record, now)
+        now < expires && now < self.end_of_life(record)
     }
 
-    /// What is judged again at commit: a request may outlive the idle timeout of its session, but not its lifetime.
+    /// What is judged again at commit. A mere renewal comes too late when the session has ended; a change is taken within the grace
+    /// after the idle timeout, but not after the lifetime.
     #[must_use]
-    pub fn within_lifetime(&self, record: &Record, now: Timestamp) -> bool {
-        now < self.end_of_life(record)
+    pub fn takes_commit(&self, record: &Record, expires: Timestamp, changes: bool, now: Timestamp) -> bool {
+        now < expires.plus(if changes { GRACE } else { 0 }) && now < self.end_of_life(record)
     }
 
     /// Whether an access now has to be written.

@@ -3,6 +3,7 @@
 use super::changes::Changes;
 use super::expiry::Expiry;
 use super::id::{Id, Key};
+use super::mirror::Edit;
 use super::record::Record;
 use super::time::Timestamp;
 use super::value::{KeyError, Value, check_key};
@@ -149,7 +150,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::set`].
-    pub fn set_plain(&mut self, key: &str, bytes: Vec<u8>) -> Result<(), ChangeError> {
+    fn set_plain(&mut self, key: &str, bytes: Vec<u8>) -> Result<(), ChangeError> {
         match self.values().find(key).map(|(spelled, value)| (spelled.to_owned(), value.rewritten(bytes.clone()))) {
             Some((spelled, value)) => self.set(&spelled, value),
             None => self.set(key, Value::from_plain(bytes)),
@@ -157,11 +158,27 @@ impl Session {
     }
 
     /// Removes a key in any spelling.
-    pub fn unset_plain(&mut self, key: &str) {
+    fn unset_plain(&mut self, key: &str) {
         if let Some(spelled) = self.values().find(key).map(|(spelled, _)| spelled.to_owned()) {
             self.values_mut().remove(&spelled);
             self.changes.unset(&spelled);
         }
+    }
+
+    /// Does what somebody did to a picture of the values; answers what could not be done.
+    pub fn apply(&mut self, edits: Vec<Edit>) -> Vec<(String, ChangeError)> {
+        let mut refused = Vec::new();
+        for edit in edits {
+            match edit {
+                Edit::Unset(key) => self.unset_plain(&key),
+                Edit::Set(key, plain) => {
+                    if let Err(error) = self.set_plain(&key, plain) {
+                        refused.push((key, error));
+                    }
+                }
+            }
+        }
+        refused
     }
 
     /// # Errors
@@ -173,6 +190,9 @@ impl Session {
             Some(_) => return Err(ChangeError::NotAnInteger),
         };
         self.values().check(key)?;
+        if self.values().get(key).is_none() && self.values().weight() + key.len() + 2 + sum.weight() > self.max_size {
+            return Err(ChangeError::TooLarge);
+        }
         self.values_mut().set(key, sum);
         self.changes.add(key, delta);
         Ok(())
@@ -245,7 +265,7 @@ impl Session {
     /// Our changes on the newest record, and its next expiry; `None`: that is another session or past its life.
     #[must_use]
     pub fn merged(&self, mut newest: Record, expires: Timestamp, rules: &Expiry, now: Timestamp) -> Option<(Record, Timestamp)> {
-        if newest.incarnation != self.base.incarnation || !rules.within_lifetime(&newest, now) {
+        if newest.incarnation != self.base.incarnation || !rules.takes_commit(&newest, expires, self.has_changes(), now) {
             return None;
         }
         self.changes.apply(&mut newest.values);
@@ -340,7 +360,7 @@ mod tests {
         newest.values.set("other", Value::Text("theirs".into()));
         newest.values.set("n", Value::Int(10));
         session.add("n", 5).unwrap();
-        let merged = session.merged(newest.clone(), NOW, &RULES, NOW).unwrap().0;
+        let merged = session.merged(newest.clone(), NOW.plus(1), &RULES, NOW).unwrap().0;
         assert_eq!(merged.values.get("n"), Some(&Value::Int(15)));
         assert_eq!(merged.values.get("other"), Some(&Value::Text("theirs".into())));
         newest.incarnation += 1;
@@ -351,8 +371,19 @@ mod tests {
     fn a_commit_past_the_lifetime_is_refused() {
         let (session, newest) = stored();
         let rules = Expiry { lifetime: Some(10), ..RULES };
-        assert!(session.merged(newest.clone(), NOW, &rules, NOW.plus(9)).is_some());
-        assert!(session.merged(newest, NOW, &rules, NOW.plus(10)).is_none());
+        assert!(session.merged(newest.clone(), Timestamp::NEVER, &rules, NOW.plus(9)).is_some());
+        assert!(session.merged(newest, Timestamp::NEVER, &rules, NOW.plus(10)).is_none());
+    }
+
+    #[test]
+    fn a_request_that_outlives_its_session_may_change_but_not_renew_it_within_the_grace() {
+        let (mut session, newest) = stored();
+        let at = |session: &Session, after: u64| session.merged(newest.clone(), NOW, &RULES, NOW.plus(after)).is_some();
+        session.renew();
+        assert!(!at(&session, 1));
+        session.add("n", 1).unwrap();
+        assert!(at(&session, 1) && at(&session, crate::session::expiry::GRACE - 1));
+        assert!(!at(&session, crate::session::expiry::GRACE));
     }
 
     #[test]
@@ -397,7 +428,7 @@ mod tests {
         let later = NOW.plus(60_000_000);
         session.opened = later;
         session.renew();
-        let (merged, expires) = session.merged(record, NOW, &RULES, later).unwrap();
+        let (merged, expires) = session.merged(record, Timestamp::NEVER, &RULES, later).unwrap();
         assert_eq!((merged.accessed, expires), (later, RULES.at_write(&merged, later)));
         session.saved(merged, expires);
         assert_eq!(session.accessed(), NOW);

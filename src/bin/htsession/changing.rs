@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use mod_session_rs::session::expiry::GRACE;
 use mod_session_rs::session::time::MICROS;
 use mod_session_rs::session::{Key, Record, Ref, Timestamp};
 use mod_session_rs::store::{Blob, Change, Cursor, Durability, Error, Outcome, Store, Sweep};
@@ -13,9 +14,6 @@ use crate::listing::{Content, each, find};
 use crate::output::{Output, plain};
 use crate::place::Place;
 use crate::times::now;
-
-/// A request may outlive its session by this: the cleaner's rule.
-const GRACE: u64 = 240 * MICROS;
 
 #[derive(Serialize, Default)]
 struct Killed {

@@ -5,10 +5,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use mod_session_rs::session::Key;
+use mod_session_rs::store;
 use mod_session_rs::store::file::directory::MARKER;
-use mod_session_rs::store::{self};
-use rustix::process::geteuid;
+use mod_session_rs::store::file::{Name, classify, is_ours};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -79,11 +78,11 @@ fn others(dir: &Path) -> Result<Vec<(PathBuf, What)>, Failure> {
         match name.to_str().and_then(sub_directory) {
             Some(byte) if metadata.is_dir() => {
                 for (entry, metadata) in entries(&entry.path())? {
-                    let what = if is_safe(&metadata) { classify(&entry, byte) } else { What::Foreign };
+                    let what = if is_ours(&metadata) { what(&entry, byte) } else { What::Foreign };
                     others.push((entry.path(), what));
                 }
             }
-            _ if name == MARKER && is_safe(&metadata) => {}
+            _ if name == MARKER && is_ours(&metadata) => {}
             _ => others.push((entry.path(), What::Foreign)),
         }
     }
@@ -103,29 +102,15 @@ fn entries(dir: &Path) -> Result<Vec<(DirEntry, Metadata)>, Failure> {
     Ok(entries)
 }
 
-/// What the cleaner would dare to delete.
-fn is_safe(found: &Metadata) -> bool {
-    found.is_file() && found.nlink() == 1 && found.uid() == geteuid().as_raw()
-}
-
 fn sub_directory(name: &str) -> Option<u8> {
     let bytes = data_encoding::HEXLOWER.decode(name.as_bytes()).ok()?;
     <[u8; 1]>::try_from(bytes).ok().map(|[byte]| byte)
 }
 
-fn classify(entry: &DirEntry, sub: u8) -> What {
-    let name = entry.file_name();
-    let Some((hex, rest)) = name.to_str().and_then(|name| name.split_at_checked(64)) else { return What::Foreign };
-    if Key::from_hex(hex).is_none_or(|key| key.0[0] != sub) {
-        return What::Foreign;
-    }
-    let random = rest.strip_prefix('.').and_then(|rest| rest.strip_suffix(".tmp"));
-    match rest {
-        "" => What::OfTheStore,
-        ".corrupt" => What::PutAside,
-        _ if random.is_some_and(|random| random.len() == 16 && data_encoding::HEXLOWER.decode(random.as_bytes()).is_ok()) => {
-            What::OfTheStore
-        }
-        _ => What::Foreign,
+fn what(entry: &DirEntry, sub: u8) -> What {
+    match entry.file_name().to_str().map_or(Name::Foreign, |name| classify(name, sub)) {
+        Name::Record(_) | Name::Temporary => What::OfTheStore,
+        Name::Corrupt => What::PutAside,
+        Name::Foreign => What::Foreign,
     }
 }

@@ -6,7 +6,7 @@ use std::ptr::null;
 use super::Status;
 use super::handle::{Handle, Inside, fact};
 use crate::hooks::commit::identify;
-use crate::httpd::hook::{INTERNAL_SERVER_ERROR, SERVICE_UNAVAILABLE};
+use crate::httpd::hook::{INTERNAL_SERVER_ERROR, REQUEST_ENTITY_TOO_LARGE, SERVICE_UNAVAILABLE};
 
 type Session = *const Handle;
 
@@ -59,11 +59,10 @@ pub unsafe extern "C" fn timeout(s: Session) -> i64 {
 
 /// What a handler can answer its client. An integer, since C may pass any.
 pub extern "C" fn http_status(status: c_int) -> c_int {
-    const PAYLOAD_TOO_LARGE: c_int = 413;
     match status {
         s if s == Status::Ok as c_int => 0,
         s if s == Status::Busy as c_int || s == Status::Store as c_int => SERVICE_UNAVAILABLE,
-        s if s == Status::TooLarge as c_int => PAYLOAD_TOO_LARGE,
+        s if s == Status::TooLarge as c_int => REQUEST_ENTITY_TOO_LARGE,
         _ => INTERNAL_SERVER_ERROR,
     }
 }

@@ -41,7 +41,7 @@ impl Inside<'_> {
 
     /// # Errors
     /// The session was opened read-only.
-    pub fn writable(&mut self) -> Answer {
+    fn writable(&mut self) -> Answer {
         if self.lent().writable { Ok(()) } else { Err(Status::Off) }
     }
 
@@ -96,6 +96,21 @@ pub unsafe fn inside<T>(handle: *const Handle, body: impl FnOnce(&mut Inside<'_>
         let request = unsafe { Request::from_raw(handle.root) };
         body(&mut Inside { slot, headers_sent, request })
     })
+}
+
+/// As [`inside`], in a session that may be changed.
+///
+/// # Safety
+/// As [`inside`].
+pub unsafe fn change(handle: *const Handle, body: impl FnOnce(&mut Inside<'_>) -> Answer) -> Status {
+    // SAFETY: promised by the caller.
+    unsafe {
+        inside(handle, |inside| {
+            inside.writable()?;
+            body(inside)
+        })
+    }
+    .into()
 }
 
 /// As [`inside`], for calls that answer a value and not a status.

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int};
 use std::ptr::null;
 
-use super::handle::{Handle, Inside, handle, inside, key, put, with_tree};
+use super::handle::{Handle, change, handle, inside, key, put, with_tree};
 use super::{Answer, Status};
 use crate::config::parse::LONGEST;
 use crate::hooks::commit::{self, Cause};
@@ -87,17 +87,6 @@ unsafe fn request<'r>(r: *mut request_rec) -> Answer<Request<'r>> {
 /// What is not an id is the id of no session.
 unsafe fn parse(id: *const c_char) -> Answer<Id> {
     unsafe { key(id) }.ok().and_then(|text| Id::parse(text.as_bytes())).ok_or(Status::None)
-}
-
-/// Runs `body` in a session that may be changed.
-unsafe fn change(s: Session, body: impl FnOnce(&mut Inside<'_>) -> Answer) -> Status {
-    unsafe {
-        inside(s, |inside| {
-            inside.writable()?;
-            body(inside)
-        })
-    }
-    .into()
 }
 
 pub unsafe extern "C" fn load(s: Session) -> Status {

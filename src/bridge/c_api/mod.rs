@@ -80,5 +80,5 @@ impl From<ChangeError> for Status {
 
 pub fn register() {
     // SAFETY: `table::get` has the type that session_api.h declares for this name.
-    unsafe { super::stock::offer(c"session_api_get", table::get as *const ()) };
+    unsafe { crate::httpd::offer(c"session_api_get", table::get as *const ()) };
 }

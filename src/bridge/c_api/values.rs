@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use super::handle::{Handle, bytes, fact, inside, key, put};
+use super::handle::{Handle, bytes, change, fact, inside, key, put};
 use super::{Answer, Status};
 use crate::session::Value;
 use crate::session::value::ValueError;
@@ -54,13 +54,7 @@ unsafe fn get<T>(s: Session, k: Key, pick: impl FnOnce(&Value) -> Option<T>) -> 
 }
 
 unsafe fn set(s: Session, k: Key, value: Answer<Value>) -> Status {
-    unsafe {
-        inside(s, |inside| {
-            inside.writable()?;
-            Ok(inside.slot.session.set(key(k)?, value?)?)
-        })
-    }
-    .into()
+    unsafe { change(s, |inside| Ok(inside.slot.session.set(key(k)?, value?)?)) }
 }
 
 pub unsafe extern "C" fn type_of(s: Session, k: Key, out: *mut Type) -> Status {
@@ -142,34 +136,20 @@ pub unsafe extern "C" fn set_msgpack(s: Session, k: Key, data: *const c_void, le
 }
 
 pub unsafe extern "C" fn add(s: Session, k: Key, delta: i64) -> Status {
-    unsafe {
-        inside(s, |inside| {
-            inside.writable()?;
-            Ok(inside.slot.session.add(key(k)?, delta)?)
-        })
-    }
-    .into()
+    unsafe { change(s, |inside| Ok(inside.slot.session.add(key(k)?, delta)?)) }
 }
 
 pub unsafe extern "C" fn unset(s: Session, k: Key) -> Status {
-    unsafe {
-        inside(s, |inside| {
-            inside.writable()?;
-            Ok(inside.slot.session.unset(key(k)?)?)
-        })
-    }
-    .into()
+    unsafe { change(s, |inside| Ok(inside.slot.session.unset(key(k)?)?)) }
 }
 
 pub unsafe extern "C" fn clear(s: Session) -> Status {
     unsafe {
-        inside(s, |inside| {
-            inside.writable()?;
+        change(s, |inside| {
             inside.slot.session.clear();
             Ok(())
         })
     }
-    .into()
 }
 
 type Visit = unsafe extern "C" fn(*mut c_void, *const c_char, Type) -> c_int;

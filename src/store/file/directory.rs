@@ -92,6 +92,13 @@ pub fn examine(dir: &Path, owner: Uid) -> Result<Examined> {
     if let Some((_, name)) = NETWORK.iter().find(|(magic, _)| i64::from(*magic) == kind || i64::from(magic.cast_signed()) == kind) {
         return unusable(dir, &format!("it lies on {name}, a network file system"), "choose a directory on a disk of this machine");
     }
+    let warning = warning.or_else(|| {
+        let name = [(0x6573_5546, "FUSE"), (0x0102_1997, "9p")].iter().find(|(magic, _)| *magic == kind)?.1;
+        Some(format!(
+            "SessionDir {} lies on {name}: if that is a network file system, choose a directory on a disk of this machine",
+            dir.display()
+        ))
+    });
     if marked(dir)? {
         return Ok(Examined { state: State::Ours, warning });
     }

@@ -23,6 +23,7 @@ use std::time::Duration;
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
 use record::{Access, RecordFile};
+pub use sweep::{Name, classify, is_ours};
 
 pub struct FileStore {
     dir: PathBuf,
@@ -209,7 +210,7 @@ impl Store for FileStore {
             Ok(newest) => is_damaged(&newest.blob),
             Err(error) => matches!(error, Error::Corrupt(_)),
         };
-        if damaged && sweep::is_ours(&file.metadata()?) {
+        if damaged && is_ours(&file.metadata()?) {
             let aside = sweep::corrupt_name(&path);
             std::fs::rename(&path, &aside).map_err(|error| Error::Io(path, error))?;
         }

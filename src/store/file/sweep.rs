@@ -17,16 +17,17 @@ const TEMPORARY_AGE: Duration = Duration::from_secs(60);
 const CORRUPT_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 const CORRUPT_SUFFIX: &str = ".corrupt";
 
-/// What the name of a file in a sub-directory says.
+/// What the name of a file in a sub-directory says. `sub` is the byte that the sub-directory stands for.
 #[derive(Debug, PartialEq, Eq)]
-enum Name {
+pub enum Name {
     Record(Key),
     Temporary,
     Corrupt,
     Foreign,
 }
 
-fn classify(name: &str, sub: u8) -> Name {
+#[must_use]
+pub fn classify(name: &str, sub: u8) -> Name {
     let Some(key) = name.get(..64).and_then(Key::from_hex).filter(|key| key.0[0] == sub) else { return Name::Foreign };
     let rest = &name[64..];
     let temporary = rest.strip_prefix('.').and_then(|rest| rest.strip_suffix(".tmp"));
@@ -48,6 +49,7 @@ pub fn corrupt_name(path: &Path) -> PathBuf {
 }
 
 /// Ours beyond doubt: what else lies in our directories is never touched.
+#[must_use]
 pub fn is_ours(found: &Metadata) -> bool {
     found.is_file() && found.nlink() == 1 && found.uid() == rustix::process::geteuid().as_raw()
 }
