@@ -85,6 +85,15 @@ fn the_cookie_survives_a_redirect_that_ends_in_a_directory_index(mpm: Mpm) {
     }
 }
 
+fn an_error_bucket_is_not_taken_for_the_response(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, &format!("{CONF}\nErrorDocument 403 /capi?open=create&get_int=n&add=errors:1&save"));
+    let mut client = httpd.client();
+    let response = client.get("/capi?open=create&set_int=n:1&bucket=403");
+    assert_eq!((response.status, response.line("get_int"), response.line("save")), (403, "OK 1", "OK"));
+    assert_eq!(response.set_cookies().len(), 1);
+    assert_eq!(client.get("/capi?open=&each").line("each"), "OK errors=INT n=INT");
+}
+
 fn a_sub_request_may_begin_a_session_in_a_page_without_one(mpm: Mpm) {
     let httpd = Httpd::start(mpm, "<Location /stock>\nSessionDir @DIR@\n</Location>");
     let mut client = httpd.client();
@@ -113,6 +122,7 @@ mpm_tests!(
     notes_written_before_an_internal_redirect_are_kept,
     what_was_written_before_a_redirect_is_seen_after_it_and_the_later_write_wins,
     the_cookie_survives_a_redirect_that_ends_in_a_directory_index,
+    an_error_bucket_is_not_taken_for_the_response,
     a_sub_request_may_begin_a_session_in_a_page_without_one,
     a_second_session_in_one_request_has_its_own_cookie,
 );

@@ -17,6 +17,7 @@
  * and these, which say how the request ends once all operations have run:
  *
  *     status=403        the handler returns this; lines not yet sent are dropped
+ *     bucket=403        passes an error bucket down the filters, as mod_security does, instead of returning the status
  *     redirect=/path    302 to there
  *     internal=/path?q  internal redirect; if it leads to a test handler, that one sends our lines before its own
  */
@@ -112,6 +113,18 @@ static inline const char *ops_flush(script *s)
     return NULL;
 }
 
+static inline const char *ops_bucket(script *s)
+{
+    apr_bucket_alloc_t *alloc = s->r->connection->bucket_alloc;
+    apr_bucket_brigade *brigade = apr_brigade_create(s->r->pool, alloc);
+
+    APR_BRIGADE_INSERT_TAIL(brigade, ap_bucket_error_create((int)ops_number(s->arg), NULL, s->r->pool, alloc));
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(alloc));
+    ap_pass_brigade(s->r->output_filters, brigade);
+    s->status = AP_FILTER_ERROR;
+    return NULL;
+}
+
 static inline const char *ops_status(script *s)
 {
     s->status = (int)ops_number(s->arg);
@@ -133,7 +146,7 @@ static inline const char *ops_internal(script *s)
 
 static const operation ops_common[] = {
     { "pid", ops_pid },       { "sub", ops_sub },           { "sleep", ops_sleep },       { "body", ops_body }, { "flush", ops_flush },
-    { "status", ops_status }, { "redirect", ops_redirect }, { "internal", ops_internal }, { NULL, NULL },
+    { "status", ops_status }, { "bucket", ops_bucket }, { "redirect", ops_redirect }, { "internal", ops_internal }, { NULL, NULL },
 };
 
 static inline const operation *ops_find(const operation *table, const char *name)
