@@ -9,17 +9,17 @@ use super::exports::{
     shim_hook_session_decode, shim_hook_session_encode, shim_run_session_decode, shim_run_session_encode, shim_run_session_load,
     shim_run_session_save,
 };
+use super::stock_codec::{decode, encode};
 use crate::config::{Config, StockConfig};
 use crate::hooks::tree::{self, now};
-use crate::httpd::ffi::{self, apr_status_t, request_rec, session_rec};
+use crate::httpd::ffi::{self, apr_status_t, session_rec};
 use crate::httpd::filter::{self, Passing, Watcher};
 use crate::httpd::hook::{self, RequestEvent, RequestHook};
-use crate::httpd::{Level, Outcome, Request, Table, guard};
+use crate::httpd::{Level, Outcome, Request};
 
 pub const SUCCESS: apr_status_t = ffi::APR_SUCCESS as apr_status_t;
 pub const FAILURE: apr_status_t = ffi::APR_EGENERAL as apr_status_t;
 const OK: c_int = ffi::OK as c_int;
-const EXPIRY: &[u8] = b"expiry";
 
 pub fn register() {
     hook::on_fixups::<Fixups>();
@@ -183,72 +183,6 @@ pub unsafe fn save(request: Request<'_>, z: &mut session_rec) -> apr_status_t {
             request.log(Level::Error, format_args!("AH01822: error while saving the session, session not saved: {}", uri()));
             status
         }
-    }
-}
-
-/// `k=v&k=v`, each side as in a web form; the expiry is an entry of its own.
-unsafe extern "C" fn encode(_: *mut request_rec, z: *mut session_rec) -> c_int {
-    guard(ffi::HTTP_INTERNAL_SERVER_ERROR as c_int, || {
-        // SAFETY: the hook is run with a live request and record.
-        unsafe {
-            let z = &mut *z;
-            let table = Table::from_raw(z.entries);
-            if z.expiry != 0 {
-                table.set_static(c"expiry", z.expiry.to_string().as_bytes());
-            }
-            let pairs = table.entries().into_iter().map(|(key, value)| {
-                let escaped = |text: &[u8]| {
-                    CString::new(text)
-                        .map(|text| CStr::from_ptr(ffi::ap_escape_urlencoded(z.pool, text.as_ptr())).to_bytes())
-                        .unwrap_or_default()
-                };
-                [escaped(key), b"=", escaped(value)].concat()
-            });
-            let text = pairs.collect::<Vec<_>>().join(&b'&');
-            z.encoded = ffi::apr_pstrmemdup(z.pool, text.as_ptr().cast(), text.len() as ffi::apr_size_t);
-        }
-        OK
-    })
-}
-
-unsafe extern "C" fn decode(_: *mut request_rec, z: *mut session_rec) -> c_int {
-    guard(ffi::HTTP_INTERNAL_SERVER_ERROR as c_int, || {
-        // SAFETY: as above.
-        unsafe {
-            let z = &mut *z;
-            if z.encoded.is_null() {
-                return OK;
-            }
-            let text = CStr::from_ptr(z.encoded).to_bytes().to_vec();
-            z.encoded = null();
-            let table = Table::from_raw(z.entries);
-            for pair in text.split(|&c| c == b'&').filter(|pair| !pair.is_empty()) {
-                let mut parts = pair.splitn(2, |&c| c == b'=');
-                let (key, value) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-                if value.is_empty() {
-                    if let Ok(key) = CString::new(key) {
-                        table.unset(&key);
-                    }
-                } else if let (Some(key), Some(value)) = (unescaped(z.pool, key), unescaped(z.pool, value)) {
-                    if key.to_bytes() == EXPIRY {
-                        z.expiry = value.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-                    } else {
-                        ffi::apr_table_setn(z.entries, key.as_ptr(), value.as_ptr());
-                    }
-                }
-            }
-        }
-        OK
-    })
-}
-
-/// # Safety
-/// A live pool.
-unsafe fn unescaped<'p>(pool: *mut ffi::apr_pool_t, text: &[u8]) -> Option<&'p CStr> {
-    // SAFETY: the copy is ours to change; unescaping makes it shorter.
-    unsafe {
-        let copy = ffi::apr_pstrmemdup(pool, text.as_ptr().cast(), text.len() as ffi::apr_size_t);
-        (ffi::ap_unescape_urlencoded(copy) == OK).then(|| CStr::from_ptr(copy))
     }
 }
 

@@ -1,0 +1,112 @@
+use super::*;
+use crate::session::id::Scope;
+
+const NOW: Timestamp = Timestamp(1_000_000_000);
+const RULES: Expiry = Expiry { touch_interval: None, lifetime: None };
+
+fn stored() -> (Session, Record) {
+    let mut first = Session::blank(NOW, 1800, 4096);
+    first.set("n", Value::Int(1)).unwrap();
+    let record = first.record_to_create(42, NOW);
+    let id = Id::from_random([1; 24]);
+    let key = Key::derive(&Scope { name: "h".into(), cookie: "sid".into() }, &id);
+    (Session::stored(id, key, record.clone(), RULES.at_write(&record, NOW), NOW, 4096), record)
+}
+
+#[test]
+fn only_a_new_session_with_values_is_created() {
+    let mut session = Session::blank(NOW, 1800, 4096);
+    assert_eq!(session.intent(&RULES, NOW), Intent::Nothing);
+    session.set("k", Value::Null).unwrap();
+    assert_eq!(session.intent(&RULES, NOW), Intent::Create);
+    session.unset("k").unwrap();
+    assert_eq!(session.intent(&RULES, NOW), Intent::Nothing);
+}
+
+#[test]
+fn a_session_that_was_only_read_is_not_written_before_a_touch_is_due() {
+    let (mut session, _) = stored();
+    session.renew();
+    assert_eq!(session.intent(&RULES, NOW.plus(1_000_000)), Intent::Nothing);
+    assert_eq!(session.intent(&RULES, NOW.plus(31_000_000)), Intent::Update);
+}
+
+#[test]
+fn a_commit_keeps_what_others_changed_and_names_its_incarnation() {
+    let (mut session, mut newest) = stored();
+    newest.values.set("other", Value::Text("theirs".into()));
+    newest.values.set("n", Value::Int(10));
+    session.add("n", 5).unwrap();
+    let merged = session.merged(newest.clone(), NOW.plus(1), &RULES, NOW).unwrap().0;
+    assert_eq!(merged.values.get("n"), Some(&Value::Int(15)));
+    assert_eq!(merged.values.get("other"), Some(&Value::Text("theirs".into())));
+    newest.incarnation += 1;
+    assert_eq!(session.merged(newest, NOW, &RULES, NOW), None);
+}
+
+#[test]
+fn a_commit_past_the_lifetime_is_refused() {
+    let (session, newest) = stored();
+    let rules = Expiry { lifetime: Some(10), ..RULES };
+    assert!(session.merged(newest.clone(), Timestamp::NEVER, &rules, NOW.plus(9)).is_some());
+    assert!(session.merged(newest, Timestamp::NEVER, &rules, NOW.plus(10)).is_none());
+}
+
+#[test]
+fn a_request_that_outlives_its_session_may_change_but_not_renew_it_within_the_grace() {
+    let (mut session, newest) = stored();
+    let at = |session: &Session, after: u64| session.merged(newest.clone(), NOW, &RULES, NOW.plus(after)).is_some();
+    session.renew();
+    assert!(!at(&session, 1));
+    session.add("n", 1).unwrap();
+    assert!(at(&session, 1) && at(&session, crate::session::expiry::GRACE - 1));
+    assert!(!at(&session, crate::session::expiry::GRACE));
+}
+
+#[test]
+fn what_would_not_fit_is_refused_at_once_and_changes_nothing() {
+    let (mut session, _) = stored();
+    assert_eq!(session.set("big", Value::Text("x".repeat(5000))), Err(ChangeError::TooLarge));
+    session.set("fits", Value::Text("x".repeat(4000))).unwrap();
+    session.set("fits", Value::Text("y".repeat(4000))).unwrap();
+    assert_eq!(session.set("more", Value::Text("x".repeat(100))), Err(ChangeError::TooLarge));
+    assert_eq!(session.values().len(), 2);
+}
+
+#[test]
+fn revert_drops_the_changes_since_the_last_load_or_save() {
+    let (mut session, record) = stored();
+    session.clear();
+    session.set_timeout(5);
+    session.revert();
+    assert_eq!((session.values(), session.timeout()), (&record.values, 1800));
+    assert!(!session.has_changes());
+}
+
+#[test]
+fn adding_to_something_else_than_an_integer_is_refused() {
+    let (mut session, _) = stored();
+    session.set("t", Value::Text("1".into())).unwrap();
+    assert_eq!(session.add("t", 1), Err(ChangeError::NotAnInteger));
+}
+
+#[test]
+fn a_change_without_renewal_leaves_the_expiry_alone() {
+    let (mut session, record) = stored();
+    session.set("k", Value::Int(1)).unwrap();
+    assert_eq!(session.merged(record.clone(), NOW.plus(7), &RULES, NOW.plus(5)).unwrap().1, NOW.plus(7));
+    session.set_timeout(60);
+    assert_eq!(session.merged(record, NOW.plus(7), &RULES, NOW.plus(5)).unwrap().1, NOW.plus(61_000_000));
+}
+
+#[test]
+fn accessed_stays_the_access_before_this_request() {
+    let (mut session, record) = stored();
+    let later = NOW.plus(60_000_000);
+    session.opened = later;
+    session.renew();
+    let (merged, expires) = session.merged(record, Timestamp::NEVER, &RULES, later).unwrap();
+    assert_eq!((merged.accessed, expires), (later, RULES.at_write(&merged, later)));
+    session.saved(merged, expires);
+    assert_eq!(session.accessed(), NOW);
+}

@@ -1,0 +1,180 @@
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+
+use super::*;
+
+const KEY: Key = Key([0x5a; 32]);
+
+fn store() -> (tempfile::TempDir, FileStore) {
+    let place = tempfile::tempdir().unwrap();
+    let store = FileStore::new(place.path().join("sessions"));
+    (place, store)
+}
+
+fn blob(bytes: &[u8]) -> Blob {
+    Blob { expires: Timestamp(9), bytes: bytes.to_vec() }
+}
+
+fn write(store: &FileStore, bytes: &[u8]) -> Result<Outcome> {
+    store.update(&KEY, Durability::Process, &mut |_| Change::Write(blob(bytes)))
+}
+
+#[test]
+fn it_keeps_the_promises_of_a_store() {
+    let (_place, store) = store();
+    crate::store::conformance::run(&store);
+}
+
+#[test]
+fn files_are_private_and_leave_nothing_behind() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    write(&store, &[1; 5000]).unwrap();
+    let path = store.path(&KEY);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(std::fs::metadata(parent(&path)).unwrap().permissions().mode() & 0o7777, 0o700);
+    assert_eq!(std::fs::read_dir(parent(&path)).unwrap().count(), 1);
+}
+
+#[test]
+fn damage_is_reported_and_put_aside_once() {
+    let (_place, store) = store();
+    let path = store.path(&KEY);
+    for damage in [&[][..], b"x", &[0; 4096], &[0xff; 9000]] {
+        store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+        std::fs::write(&path, damage).unwrap();
+        assert!(matches!(store.load(&KEY), Err(Error::Corrupt(_))));
+        assert!(matches!(write(&store, b"y"), Err(Error::Corrupt(_))));
+        store.quarantine(&KEY, &|_| false).unwrap();
+        assert_eq!(store.load(&KEY).unwrap(), None);
+        assert!(sweep::corrupt_name(&path).exists());
+    }
+}
+
+#[test]
+fn a_file_of_a_newer_version_counts_as_absent_and_stays() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let path = store.path(&KEY);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[8] += 1;
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(store.load(&KEY).unwrap(), None);
+    assert_eq!(write(&store, b"y").unwrap(), Outcome::Kept);
+    store.quarantine(&KEY, &|_| true).unwrap();
+    assert!(store.sweep(Timestamp::NEVER, Duration::from_secs(9), Cursor::default()).is_ok());
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn what_its_reader_calls_damaged_is_put_aside_too() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"nonsense"), Durability::Process).unwrap();
+    store.quarantine(&KEY, &|blob| blob.bytes == b"nonsense").unwrap();
+    assert_eq!(store.load(&KEY).unwrap(), None);
+}
+
+#[test]
+fn a_truncated_file_is_damage_wherever_it_is_cut() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"first"), Durability::Process).unwrap();
+    write(&store, b"second").unwrap();
+    let path = store.path(&KEY);
+    let whole = std::fs::read(&path).unwrap();
+    for length in 0..whole.len() {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        assert!(matches!(store.load(&KEY), Err(Error::Corrupt(_))), "{length} of {} bytes", whole.len());
+    }
+}
+
+#[test]
+fn a_writer_that_died_half_way_leaves_the_acknowledged_state() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"first"), Durability::Process).unwrap();
+    write(&store, b"second").unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(store.path(&KEY)).unwrap();
+    file.write_all_at(&[0xee; 40], 32).unwrap(); // the slot of "first", half overwritten
+    assert_eq!(store.load(&KEY).unwrap(), Some(blob(b"second")));
+    write(&store, b"third").unwrap();
+    assert_eq!(store.load(&KEY).unwrap(), Some(blob(b"third")));
+}
+
+#[test]
+fn a_file_under_another_name_is_damage() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let other = Key([0x5b; 32]);
+    store.create(&other, &blob(b"y"), Durability::Process).unwrap();
+    std::fs::copy(store.path(&KEY), store.path(&other)).unwrap();
+    assert!(matches!(store.load(&other), Err(Error::Corrupt(_))));
+}
+
+#[test]
+fn links_and_foreign_files_are_not_followed_read_or_deleted() {
+    let (place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let path = store.path(&KEY);
+    let sub = parent(&path).to_owned();
+    let secret = place.path().join("secret");
+    std::fs::rename(&path, &secret).unwrap();
+    symlink(&secret, &path).unwrap();
+    assert!(matches!(store.load(&KEY), Err(Error::Io(..))));
+    std::fs::write(sub.join("thesis.txt"), "x").unwrap();
+    let swept = store.sweep(Timestamp::NEVER, Duration::from_secs(9), Cursor::default()).unwrap();
+    assert_eq!((swept.deleted, swept.foreign.is_some()), (0, true));
+    assert!(path.is_symlink() && secret.exists() && sub.join("thesis.txt").exists());
+}
+
+#[test]
+fn a_record_that_cannot_be_read_does_not_end_a_sweep() {
+    let (_place, store) = store();
+    for byte in [0x11, 0x5a, 0xee] {
+        store.create(&Key([byte; 32]), &blob(b"x"), Durability::Process).unwrap();
+    }
+    let path = store.path(&KEY);
+    std::fs::write(&path, [&std::fs::read(&path).unwrap()[..40], &[0xff; 2040]].concat()).unwrap(); // torn, and in use
+    let holder = RecordFile::open(&path, KEY, Access::Write).unwrap();
+    holder.lock().unwrap();
+    let swept = store.sweep(Timestamp::NEVER, Duration::from_secs(60), Cursor::default()).unwrap();
+    assert_eq!((swept.deleted, swept.failed, swept.next), (2, 1, None), "{swept:?}");
+}
+
+#[test]
+fn a_fifo_in_the_place_of_a_record_blocks_nobody() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let path = store.path(&KEY);
+    std::fs::remove_file(&path).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR, 0).unwrap();
+    assert!(store.load(&KEY).is_err());
+    assert!(write(&store, b"y").is_err());
+}
+
+#[test]
+fn a_store_that_vanished_is_a_failure_and_one_made_again_is_used_again() {
+    let (place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    std::fs::rename(place.path().join("sessions"), place.path().join("away")).unwrap();
+    std::fs::write(place.path().join("sessions"), "not a directory").unwrap();
+    assert!(store.load(&KEY).is_err());
+    assert!(store.create(&KEY, &blob(b"y"), Durability::Process).is_err());
+    std::fs::remove_file(place.path().join("sessions")).unwrap();
+    std::fs::create_dir(place.path().join("sessions")).unwrap();
+    std::fs::set_permissions(place.path().join("sessions"), PermissionsExt::from_mode(0o700)).unwrap();
+    assert_eq!(store.load(&KEY).unwrap(), None);
+    assert!(store.create(&KEY, &blob(b"y"), Durability::Process).unwrap());
+}
+
+#[test]
+fn whoever_waits_for_a_locked_file_gets_it_when_it_is_free() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let holder = RecordFile::open(&store.path(&KEY), KEY, Access::Write).unwrap();
+    holder.lock().unwrap();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| write(&store, b"y"));
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(!waiter.is_finished());
+        drop(holder);
+        assert_eq!(waiter.join().unwrap().unwrap(), Outcome::Written);
+    });
+}
