@@ -47,7 +47,13 @@ impl Watcher for CommitPoints {
             }
             caching::protect(request, sets_cookie, is_used);
         }
-        tree.ended |= passing.last && request.main().is_none();
+        if passing.last && request.main().is_none() {
+            tree.ended = true;
+            for slot in &mut tree.slots {
+                // What could not be stored was told; it must not be stored behind the back of whoever was told so.
+                slot.session.revert();
+            }
+        }
     }
 }
 

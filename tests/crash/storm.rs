@@ -9,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mod_session_rs::store::{Entry, Store};
 
+use mod_session_rs::store::file::directory;
+
 use crate::judge::{Judge, complaints_path, ledger_path, store_path};
 use crate::ledger::{Ledger, Tally};
 use crate::payload::{KINDS, Random, WRITERS, key};
@@ -59,6 +61,7 @@ impl Storm {
     pub fn start(environment: &[(&str, &str)]) -> Storm {
         // Beside the build rather than in /tmp: that may be in memory, and the store is for disks.
         let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
+        directory::make(&store_path(place.path()), None).expect("the directory of the store");
         Ledger::create(&ledger_path(place.path()), PROCESSES);
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos().into());
         let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();

@@ -45,6 +45,7 @@ impl Room {
         let place = tempfile::tempdir().unwrap();
         std::fs::set_permissions(place.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let dir = place.path().join("sessions");
+        directory::make(&dir, None).unwrap();
         directory::claim(&dir).unwrap();
         Room { place, dir }
     }

@@ -157,21 +157,15 @@ pub fn make(dir: &Path, owner: Option<(Uid, Gid)>) -> Result<()> {
     Ok(())
 }
 
-/// Takes possession of a directory before its first use. Run by children and tools, never as root for others.
+/// Takes possession of an empty directory before its first use. Run by children and tools, never as root for others. It does not
+/// make one: a directory that vanished took its sessions with it, and that must not look like an empty store.
 ///
 /// # Errors
-/// As [`examine`], or the marker cannot be written.
+/// As [`examine`], or the directory is missing, or the marker cannot be written.
 pub fn claim(dir: &Path) -> Result<()> {
-    let me = rustix::process::geteuid();
-    let found = examine(dir, me)?;
-    if found.state == State::Missing
-        && let Err(error) = make(dir, None)
-    {
-        return unusable(
-            dir,
-            &format!("it is missing and cannot be made ({error})"),
-            "make it, for the User of the server, with mode 0700",
-        );
+    let found = examine(dir, rustix::process::geteuid())?;
+    if found.state == State::Missing {
+        return unusable(dir, "it is missing", "bring it back, or make a new one for the User of the server, with mode 0700");
     }
     let path = dir.join(MARKER);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -224,6 +218,8 @@ mod tests {
         let dir = place.path().join("sessions");
         assert_eq!(examine(&dir, rustix::process::geteuid()).unwrap().state, State::Missing);
         assert!(!dir.exists(), "examine made it");
+        assert!(claim(&dir).unwrap_err().to_string().contains("missing"));
+        make(&dir, None).unwrap();
         claim(&dir).unwrap();
         claim(&dir).unwrap();
         assert_eq!(std::fs::metadata(&dir).unwrap().mode() & 0o7777, 0o700);

@@ -6,6 +6,7 @@ const KEY: Key = Key([0x5a; 32]);
 
 fn store() -> (tempfile::TempDir, FileStore) {
     let place = tempfile::tempdir().unwrap();
+    directory::make(&place.path().join("sessions"), None).unwrap();
     let store = FileStore::new(place.path().join("sessions"));
     (place, store)
 }
@@ -154,6 +155,8 @@ fn a_store_that_vanished_is_a_failure_and_one_made_again_is_used_again() {
     let (place, store) = store();
     store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
     std::fs::rename(place.path().join("sessions"), place.path().join("away")).unwrap();
+    assert!(store.load(&KEY).is_err());
+    assert!(store.create(&KEY, &blob(b"y"), Durability::Process).is_err());
     std::fs::write(place.path().join("sessions"), "not a directory").unwrap();
     assert!(store.load(&KEY).is_err());
     assert!(store.create(&KEY, &blob(b"y"), Durability::Process).is_err());
