@@ -167,6 +167,8 @@ struct Unmount(PathBuf);
 impl Drop for Unmount {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        // The server could not remove its directory with something mounted in it.
+        let _ = fs::remove_dir_all(self.0.parent().expect("the directory of the server"));
     }
 }
 
