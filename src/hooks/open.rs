@@ -76,8 +76,8 @@ pub fn open_by_id(tree: &mut Tree, request: Request<'_>, settings: Settings, id:
         None => {
             let key = Key::derive(&settings.scope, id);
             let Found::Live(found) = look_up(request, &settings, &key)? else { return Ok(None) };
-            let mut slot = Slot::new(settings, blank());
-            slot.session = stored(&slot.settings, id.clone(), key, *found);
+            let session = stored(&settings, id.clone(), key, *found);
+            let mut slot = Slot::new(settings, session);
             slot.by_id = true;
             tree.slots.push(slot);
             tree.slots.len() - 1
@@ -116,10 +116,6 @@ fn opened(slot: &mut Slot, request: Request<'_>, touch: Touch) {
     slot.is_used |= !slot.is_new && request.state::<State>().is_some_and(|state| state.is_serving.load(Ordering::Relaxed));
 }
 
-fn blank() -> Session {
-    Session::blank(Timestamp(0), 0, 0)
-}
-
 fn stored(settings: &Settings, id: Id, key: Key, (record, expires): (Record, Timestamp)) -> Session {
     Session::stored(id, key, record, expires, now(), settings.max_size)
 }
@@ -141,7 +137,6 @@ fn find(request: Request<'_>, settings: Settings) -> Result<Slot, OpenError> {
             }
         }
     }
-    let now = now();
     Ok(match usable {
         Some((id, key, found)) => {
             let session = stored(&settings, id.clone(), key, *found);
@@ -150,7 +145,7 @@ fn find(request: Request<'_>, settings: Settings) -> Result<Slot, OpenError> {
             slot
         }
         None => {
-            let session = Session::blank(now, settings.timeout, settings.max_size);
+            let session = Session::blank(now(), settings.timeout, settings.max_size);
             let mut slot = Slot::new(settings, session);
             slot.is_new = true;
             slot.was_invalidated = !candidates.is_empty();
