@@ -1,6 +1,6 @@
 //! The error log.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::fmt;
 
 use super::record::module_index;
@@ -32,29 +32,23 @@ const FILE: &CStr = c"mod_session.c";
 /// Text is never passed as a format: it may hold `%`.
 const FORMAT: &CStr = c"%.*s";
 
-fn shown(level: Level, threshold: c_int) -> bool {
-    level.raw() & ffi::APLOG_LEVELMASK as c_int <= threshold
+/// Calls `write` with the text and its length if the threshold lets the level through; else nothing is formatted.
+fn log_at(level: Level, threshold: c_int, text: fmt::Arguments<'_>, write: impl FnOnce(c_int, *const c_char)) {
+    if level.raw() & ffi::APLOG_LEVELMASK as c_int <= threshold {
+        let text = text.to_string();
+        write(c_int::try_from(text.len()).unwrap_or(c_int::MAX), text.as_ptr().cast());
+    }
 }
 
 impl Request<'_> {
     /// Writes a line to the error log of the request.
     pub fn log(self, level: Level, text: fmt::Arguments<'_>) {
+        let index = module_index();
         // SAFETY: the request is alive; the text is passed with its length.
         unsafe {
-            if shown(level, ffi::ap_get_request_module_loglevel(self.raw(), module_index())) {
-                let text = text.to_string();
-                ffi::ap_log_rerror_(
-                    FILE.as_ptr(),
-                    0,
-                    module_index(),
-                    level.raw(),
-                    0,
-                    self.raw(),
-                    FORMAT.as_ptr(),
-                    length(&text),
-                    text.as_ptr(),
-                );
-            }
+            log_at(level, ffi::ap_get_request_module_loglevel(self.raw(), index), text, |length, text| {
+                ffi::ap_log_rerror_(FILE.as_ptr(), 0, index, level.raw(), 0, self.raw(), FORMAT.as_ptr(), length, text);
+            });
         }
     }
 }
@@ -62,26 +56,12 @@ impl Request<'_> {
 impl Server<'_> {
     /// Writes a line to the error log of the server.
     pub fn log(self, level: Level, text: fmt::Arguments<'_>) {
+        let index = module_index();
         // SAFETY: the server is alive; the text is passed with its length.
         unsafe {
-            if shown(level, ffi::ap_get_server_module_loglevel(self.raw(), module_index())) {
-                let text = text.to_string();
-                ffi::ap_log_error_(
-                    FILE.as_ptr(),
-                    0,
-                    module_index(),
-                    level.raw(),
-                    0,
-                    self.raw(),
-                    FORMAT.as_ptr(),
-                    length(&text),
-                    text.as_ptr(),
-                );
-            }
+            log_at(level, ffi::ap_get_server_module_loglevel(self.raw(), index), text, |length, text| {
+                ffi::ap_log_error_(FILE.as_ptr(), 0, index, level.raw(), 0, self.raw(), FORMAT.as_ptr(), length, text);
+            });
         }
     }
-}
-
-fn length(text: &str) -> c_int {
-    c_int::try_from(text.len()).unwrap_or(c_int::MAX)
 }
