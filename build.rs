@@ -21,7 +21,7 @@ mod module {
         table_setn|table_unset|table_clear|table_add|table_elts|dynamic_fn_register|brigade_cleanup|bucket_eos_create)";
     const TYPES: &str = "module|command_rec|cmd_parms|request_rec|server_rec|conn_rec|session_rec|ap_filter_t|apr_bucket_brigade|apr_bucket|\
         apr_table_entry_t|apr_array_header_t|ap_HOOK_session_(load|save|encode|decode)_t|unixd_config_rec|core_server_config";
-    const VARIABLES: &str = "OK|DECLINED|HTTP_(INTERNAL_SERVER_ERROR|SERVICE_UNAVAILABLE|REQUEST_ENTITY_TOO_LARGE)|NOT_IN_FILES|RSRC_CONF|\
+    const VARIABLES: &str = "OK|DECLINED|HTTP_(INTERNAL_SERVER_ERROR|SERVICE_UNAVAILABLE|REQUEST_ENTITY_TOO_LARGE)|NOT_IN_FILES|GLOBAL_ONLY|RSRC_CONF|\
         ACCESS_CONF|OR_AUTHCFG|APR_SUCCESS|APR_EGENERAL|APR_EINVAL|APLOG_(ERR|WARNING|NOTICE|INFO|DEBUG|LEVELMASK)|\
         MODULE_MAGIC_NUMBER_MAJOR|MODULE_MAGIC_NUMBER_MINOR|MODULE_MAGIC_COOKIE|AP_SQ_.*|APR_HOOK_.*|ap_unixd_config|\
         apr_bucket_type_eos|ap_bucket_type_error|core_module";

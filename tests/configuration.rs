@@ -32,6 +32,13 @@ fn an_error_names_directive_value_and_remedy() {
         ("SessionStore cupboard", ["SessionStore", "'cupboard'", "file and stock"]),
         ("SessionMaxSize 1", ["SessionMaxSize", "'1'", "1K to 64M"]),
         ("SessionMaxSize 65M", ["SessionMaxSize", "'65M'", "1K to 64M"]),
+        ("SessionNewTimeout soon", ["SessionNewTimeout", "'soon'", "0 to 10 years"]),
+        ("SessionLockTimeout -1", ["SessionLockTimeout", "'-1'", "0 to 10 years"]),
+        ("SessionLockWaiters 1025", ["SessionLockWaiters", "'1025'", "0 to 1024"]),
+        ("SessionMutexes 0", ["SessionMutexes", "'0'", "1 to 4096"]),
+        ("SessionMutexes 4097", ["SessionMutexes", "'4097'", "1 to 4096"]),
+        ("SessionCleanupInterval x", ["SessionCleanupInterval", "'x'", "0 to 10 years"]),
+        ("SessionCleanupFrequency 1.5", ["SessionCleanupFrequency", "'1.5'", "takes a number"]),
         ("SessionLock always", ["SessionLock", "'always'", "request, access or none"]),
         ("SessionIdCookie a=b", ["SessionIdCookie", "'a=b'", "letters"]),
         ("SessionIdCookie sid SameSite=Loose", ["SessionIdCookie", "'Loose'", "Lax, Strict or None"]),
@@ -81,11 +88,22 @@ fn contexts_are_as_documented() {
         "SessionScope s",
         "SessionIdCookie s",
         "SessionLifetime 60",
+        "SessionNewTimeout 120",
         "SessionTouchInterval 1",
         "SessionMaxSize 1M",
         "SessionInvalidateCorrupt Off",
         "SessionSync On",
     ];
+    let server =
+        ["SessionLockTimeout 5", "SessionLockWaiters 4", "SessionMutexes 8", "SessionCleanupInterval 30", "SessionCleanupFrequency 100"];
+    for line in server {
+        accepted(line);
+        for container in ["VirtualHost *:@PORT@", "Location /x", "Directory /x", "Files x"] {
+            let (open, close) = (format!("<{container}>"), container.split(' ').next().unwrap());
+            let said = refused(&format!("{open}\n{line}\n</{close}>"));
+            assert!(said.contains(line.split(' ').next().unwrap()), "{line} in {open}: {said}");
+        }
+    }
     for line in everywhere.iter().chain(&sections) {
         accepted(line);
         accepted(&format!("<VirtualHost *:@PORT@>\n{line}\n</VirtualHost>"));

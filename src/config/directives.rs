@@ -1,15 +1,16 @@
 //! The directives: one row each. `apache-conf/reference.conf` and the README describe them; a test compares.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::parse::{LONGEST, size};
+use super::parse::{LONGEST, number, size};
 use super::{Config, LockMode, StoreKind, StorePlace, Switch};
 use crate::httpd::directive::{Commands, time};
 use crate::httpd::{Contexts, Directive, Place, Setter};
 use crate::session::CookieRule;
 use crate::session::time::MICROS;
 
-use Contexts::{Everywhere, NotHtaccess};
+use Contexts::{Everywhere, NotHtaccess, ServerOnly};
 use Setter::{Flag, One, Words};
 
 const fn row(
@@ -21,7 +22,7 @@ const fn row(
     Directive { name, contexts, setter, help }
 }
 
-pub static DIRECTIVES: [Directive<Config>; 19] = [
+pub static DIRECTIVES: [Directive<Config>; 25] = [
     row(c"Session", Everywhere, Flag(|c, on| c.switch = Some(Switch::Said(on))), c"On or Off: whether this part of the site has sessions"),
     row(c"SessionDir", NotHtaccess, One(session_dir), c"directory of the session files; alone it means SessionStore file"),
     row(c"SessionStore", NotHtaccess, One(session_store), c"file (in SessionDir), or stock: leave it to the stock store modules"),
@@ -64,7 +65,38 @@ pub static DIRECTIVES: [Directive<Config>; 19] = [
         Flag(|c, on| c.sync = Some(on)),
         c"On: a change survives a crash of the machine; Off: that of any process (default)",
     ),
+    row(
+        c"SessionNewTimeout",
+        NotHtaccess,
+        One(session_new_timeout),
+        c"lifetime of a session until its id has come back once (default 0: as any other)",
+    ),
     row(c"SessionLock", Everywhere, One(session_lock), c"request, access or none: how long a session is held (default request)"),
+    row(
+        c"SessionLockTimeout",
+        ServerOnly,
+        One(session_lock_timeout),
+        c"how long a request waits for its session before it is answered 503 (default 30; 0: not at all)",
+    ),
+    row(
+        c"SessionLockWaiters",
+        ServerOnly,
+        One(|c, word, _| set(&mut c.server.lock_waiters, number(word, 0, 1024)?)),
+        c"how many requests wait for one session at most (default 8)",
+    ),
+    row(
+        c"SessionMutexes",
+        ServerOnly,
+        One(|c, word, _| set(&mut c.server.mutexes, number(word, 1, 4096)?)),
+        c"size of the pool of mutexes, which Mutex session-pool governs (default 32)",
+    ),
+    row(c"SessionCleanupInterval", ServerOnly, One(session_cleanup_interval), c"from one cleaning pass to the next (default 60; 0: none)"),
+    row(
+        c"SessionCleanupFrequency",
+        ServerOnly,
+        One(|c, word, _| set(&mut c.server.cleanup_frequency, number(word, 0, u32::MAX)?)),
+        c"a cleaning pass beside those at intervals, on average every so many opens (default 0: none)",
+    ),
     row(
         c"SessionMaxAge",
         Everywhere,
@@ -103,7 +135,7 @@ pub static DIRECTIVES: [Directive<Config>; 19] = [
     ),
 ];
 
-pub static COMMANDS: Commands<20> = Commands::new(&DIRECTIVES);
+pub static COMMANDS: Commands<26> = Commands::new(&DIRECTIVES);
 
 type Answer = Result<(), String>;
 
@@ -155,6 +187,18 @@ fn session_touch_interval(config: &mut Config, word: &str, place: Place<'_>) -> 
 
 fn session_lifetime(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
     set(&mut config.lifetime, span(word, place)?)
+}
+
+fn session_new_timeout(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
+    set(&mut config.new_timeout, span(word, place)?)
+}
+
+fn session_lock_timeout(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
+    set(&mut config.server.lock_timeout, Duration::from_micros(span(word, place)?))
+}
+
+fn session_cleanup_interval(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
+    set(&mut config.server.cleanup_interval, Duration::from_micros(span(word, place)?))
 }
 
 fn session_id_cookie(config: &mut Config, words: &[&str], _: Place<'_>) -> Answer {

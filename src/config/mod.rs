@@ -2,6 +2,7 @@
 
 pub mod directives;
 pub mod parse;
+mod server;
 mod stock;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
 
+pub use server::ServerConfig;
 pub use stock::StockConfig;
 
 use crate::session::time::MICROS;
@@ -74,12 +76,16 @@ pub struct Config {
     pub touch_interval: Option<u64>,
     /// Microseconds; 0: none.
     pub lifetime: Option<u64>,
+    /// Microseconds; 0: none.
+    pub new_timeout: Option<u64>,
     pub max_size: Option<usize>,
     pub invalidate_corrupt: Option<bool>,
     pub sync: Option<bool>,
     pub notes: Option<bool>,
     pub lock: Option<LockMode>,
     pub stock: StockConfig,
+    /// Of the main server only.
+    pub server: ServerConfig,
 }
 
 impl Config {
@@ -94,12 +100,14 @@ impl Config {
             timeout: inner.timeout.or(outer.timeout),
             touch_interval: inner.touch_interval.or(outer.touch_interval),
             lifetime: inner.lifetime.or(outer.lifetime),
+            new_timeout: inner.new_timeout.or(outer.new_timeout),
             max_size: inner.max_size.or(outer.max_size),
             invalidate_corrupt: inner.invalidate_corrupt.or(outer.invalidate_corrupt),
             sync: inner.sync.or(outer.sync),
             notes: inner.notes.or(outer.notes),
             lock: inner.lock.or(outer.lock),
             stock: StockConfig::merge(&outer.stock, &inner.stock),
+            server: outer.server,
         }
     }
 

@@ -17,6 +17,13 @@ pub fn size(word: &str, least: usize, most: usize) -> Result<usize, String> {
         .ok_or_else(|| format!("takes a size from {}K to {}M (bytes, or with K or M), not '{word}'", least >> 10, most >> 20))
 }
 
+/// A whole number within bounds.
+pub fn number(word: &str, least: u32, most: u32) -> Result<u32, String> {
+    let plain = !word.is_empty() && word.bytes().all(|c| c.is_ascii_digit());
+    let number = plain.then(|| word.parse().ok()).flatten();
+    number.filter(|number| (least..=most).contains(number)).ok_or_else(|| format!("takes a number from {least} to {most}, not '{word}'"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +36,14 @@ mod tests {
         assert_eq!(parse("64M"), Ok(64 << 20));
         for bad in ["", "K", "-1", "+5K", "1023", "65M", "1G", "much", "18446744073709551615M"] {
             assert!(parse(bad).unwrap_err().contains(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_bounds() {
+        assert_eq!((number("1", 1, 4096), number("4096", 1, 4096)), (Ok(1), Ok(4096)));
+        for bad in ["", "0", "4097", "-1", "+1", "1.0", "many", "99999999999"] {
+            assert!(number(bad, 1, 4096).unwrap_err().contains(&format!("1 to 4096, not '{bad}'")), "{bad}");
         }
     }
 }

@@ -15,6 +15,8 @@ pub enum Contexts {
     Everywhere,
     /// Server, virtual host, `<Directory>` and `<Location>`.
     NotHtaccess,
+    /// Outside of all virtual hosts and sections.
+    ServerOnly,
 }
 
 /// What a directive does with its arguments. The text of an error names the value and the remedy; httpd names file and line.
@@ -39,14 +41,20 @@ pub struct Place<'p> {
 }
 
 impl<'p> Place<'p> {
-    /// Refuses a directive in `<Files>`, `<If>` and their likes, which httpd enters too late for it.
+    /// Refuses a directive where httpd's own table of contexts is too coarse to.
     ///
     /// # Errors
-    /// The directive stands in one.
-    fn not_in_files(self) -> Result<(), String> {
+    /// The directive stands where it must not.
+    fn admits(self, contexts: Contexts) -> Result<(), String> {
+        let (forbidden, remedy) = match contexts {
+            Contexts::Everywhere => return Ok(()),
+            // httpd enters these too late.
+            Contexts::NotHtaccess => (ffi::NOT_IN_FILES, "stands in <Files> or <If>: use <Directory> or <Location>"),
+            Contexts::ServerOnly => (ffi::GLOBAL_ONLY, "holds for the whole server: put it outside of <VirtualHost> and all sections"),
+        };
         // SAFETY: httpd passes the directive it reads.
-        let refusal = unsafe { ffi::ap_check_cmd_context(self.raw, ffi::NOT_IN_FILES as u32) };
-        if refusal.is_null() { Ok(()) } else { Err("stands in <Files> or <If>: use <Directory> or <Location>".into()) }
+        let refusal = unsafe { ffi::ap_check_cmd_context(self.raw, forbidden as u32) };
+        if refusal.is_null() { Ok(()) } else { Err(remedy.into()) }
     }
 
     fn pool(self) -> Pool<'p> {
@@ -67,6 +75,9 @@ impl<'p> Place<'p> {
 
 /// Reads a time as httpd does (`30`, `30s`, `5min`, `2h`, `500ms`); without a unit it is seconds. The answer is in microseconds.
 pub fn time(place: Place<'_>, text: &str) -> Option<u64> {
+    if !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return None; // httpd would read "soon" as zero seconds
+    }
     let mut micros: ffi::apr_interval_time_t = 0;
     // SAFETY: all pointers live through the call.
     let status = unsafe { ffi::ap_timeout_parameter_parse(place.pool().text(text).as_ptr(), &raw mut micros, c"s".as_ptr()) };
@@ -116,6 +127,7 @@ const fn command<C: Send + Sync + 'static>(row: &'static Directive<C>) -> ffi::c
     let contexts = match row.contexts {
         Contexts::Everywhere => ffi::RSRC_CONF | ffi::OR_AUTHCFG,
         Contexts::NotHtaccess => ffi::RSRC_CONF | ffi::ACCESS_CONF,
+        Contexts::ServerOnly => ffi::RSRC_CONF,
     };
     ffi::command_rec {
         name: row.name.as_ptr(),
@@ -144,8 +156,7 @@ unsafe fn run<C: Send + Sync + 'static>(
         };
         let place = Place { raw: parms, owner: PhantomData };
         let Some(config) = config else { return c"a defect of mod_session_rs: foreign configuration".as_ptr() };
-        let refusal = if row.contexts == Contexts::NotHtaccess { place.not_in_files() } else { Ok(()) };
-        match refusal.and_then(|()| call(&row.setter, config, place)) {
+        match place.admits(row.contexts).and_then(|()| call(&row.setter, config, place)) {
             Ok(()) => null(),
             Err(text) => place.pool().text(&format!("{} {text}", row.name.to_string_lossy())).as_ptr(),
         }
