@@ -4,13 +4,14 @@
 //!
 //! * [`session`] - the domain: values, changes, records, cookies. Pure.
 //! * [`store`] - where records live. Knows keys and bytes only. Needs `session`.
+//! * [`lock`] - leases and the pool of mutexes. Knows hashes and deadlines only. Needs `httpd`.
 //! * `httpd` - safe wrappers over httpd and APR. Knows nothing of sessions.
 //! * `config` - what the directives say. Needs `httpd`, `session`, `store`.
 //! * `hooks` - what happens when: start, open, commit. Needs all of the above.
 //! * `bridge` - faces to other code: notes, stock API, C API. Needs all of the above.
 //! * `module` - the record that httpd loads: the table of contents.
 //!
-//! With `default-features = false` only the first two remain, and nothing is exported to C.
+//! With `default-features = false` only the first three remain, and nothing is exported to C.
 #![deny(unsafe_code)]
 
 #[cfg(feature = "module")]
@@ -21,6 +22,7 @@ mod config;
 mod hooks;
 #[cfg(feature = "module")]
 mod httpd;
+pub mod lock;
 #[cfg(feature = "module")]
 mod module;
 pub mod session;
