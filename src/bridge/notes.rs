@@ -1,14 +1,15 @@
-//! Request notes: the door for PHP, Lua, Perl and Python. Before a handler runs, the session is shown as notes; at commit points the
-//! notes are read back, and what differs from what was shown was written by the handler.
+//! Request notes: the door for PHP, Lua, Perl and Python. Before a handler runs, the session is shown as notes, under its lease; at
+//! commit points the notes are read back, and what differs from what was shown was written by the handler.
 
 use std::ffi::CStr;
 use std::sync::PoisonError;
 
 use crate::config::Config;
 use crate::hooks::commit::{commit_all, invalidate, remove};
-use crate::hooks::open::{OpenError, Touch, open};
+use crate::hooks::lease::give_up;
+use crate::hooks::open::{Hold, OpenError, Touch, open};
 use crate::hooks::tree::{self, Slot, Tree, lock, state};
-use crate::httpd::hook::{self, RequestHook};
+use crate::httpd::hook::{self, RequestHook, SERVICE_UNAVAILABLE};
 use crate::httpd::{Level, Outcome, Request, Table};
 use crate::session::Mirror;
 use crate::session::mirror::{Detail, Edit};
@@ -30,26 +31,42 @@ struct Publish;
 
 impl RequestHook for Publish {
     fn run(request: Request<'_>) -> Outcome {
-        let is_inside = runs_inside(request);
-        if !is_inside && let Some(Ok(mut tree)) = tree::existing_tree(request).map(lock) {
-            commit_all(&mut tree, request); // what runs outside, perhaps as a tunnel for hours, holds nothing back
-        }
-        let wanted = is_inside && request.dir_config::<Config>().is_some_and(Config::notes);
-        if wanted && tree::is_ours(request) {
-            // A tree that a panic broke shows nothing.
-            if let Ok(mut tree) = lock(tree::tree(request)) {
-                match open(&mut tree, request, Touch::Renew) {
-                    Ok(slot) => {
-                        tree.collect(request); // what the requests before this one wrote is to be seen
-                        publish(&mut tree, slot, request);
-                    }
-                    Err(error) => {
-                        request.notes().set_static(c"session:error", if error == OpenError::Store { b"store" } else { b"corrupt" })
-                    }
-                }
+        if !runs_inside(request) {
+            if let Some(Ok(mut tree)) = tree::existing_tree(request).map(lock) {
+                leave(&mut tree, request);
             }
+            return Outcome::Declined;
         }
+        if !request.dir_config::<Config>().is_some_and(Config::notes) || !tree::is_ours(request) {
+            return Outcome::Declined;
+        }
+        // A tree that a panic broke shows nothing.
+        let Ok(mut tree) = lock(tree::tree(request)) else { return Outcome::Declined };
+        let refused_before = tree.leases.refused;
+        let error: &[u8] = match open(&mut tree, request, Touch::Renew, Hold::Exclusive) {
+            Ok(slot) => {
+                tree.collect(request); // what the requests before this one wrote is to be seen
+                publish(&mut tree, slot, request);
+                return Outcome::Declined;
+            }
+            Err(OpenError::Busy) if !refused_before => {
+                request.err_headers_out().set_static(c"Retry-After", b"1");
+                return Outcome::Status(SERVICE_UNAVAILABLE);
+            }
+            Err(OpenError::Busy) => b"busy", // the error document of the 503
+            Err(OpenError::Corrupt) => b"corrupt",
+            Err(OpenError::Store | OpenError::Off) => b"store",
+        };
+        request.notes().set_static(c"session:error", error);
         Outcome::Declined
+    }
+}
+
+/// What runs outside, perhaps as a tunnel for hours, holds nothing back. That of a sub-request is a part of a page that goes on.
+fn leave(tree: &mut Tree, request: Request<'_>) {
+    commit_all(tree, request);
+    if request.main().is_none() {
+        give_up(tree, request);
     }
 }
 

@@ -7,7 +7,7 @@ use std::ptr::null_mut;
 
 use super::stock_store::{self, FAILURE, SUCCESS};
 use crate::hooks::commit::{Cause, save as commit};
-use crate::hooks::open::{Touch, open};
+use crate::hooks::open::{Hold, Touch, open};
 use crate::hooks::tree::{self, Slot, Tree, now, try_lock};
 use crate::httpd::ffi::{self, apr_status_t, request_rec, session_rec};
 use crate::httpd::{Level, Request, Table, guard, offer};
@@ -54,7 +54,7 @@ unsafe extern "C" fn load(r: *mut request_rec, z: *mut *mut session_rec) -> apr_
         }
         // A module that is called while we log, say, must not wait for itself.
         let Ok(Some(mut tree)) = try_lock(tree::tree(request)) else { return FAILURE };
-        let Ok(index) = open(&mut tree, request, Touch::Renew) else { return FAILURE };
+        let Ok(index) = open(&mut tree, request, Touch::Renew, Hold::Exclusive) else { return FAILURE };
         tree.collect_by(collect);
         let record = show(&mut tree.slots[index], request);
         // SAFETY: as above.

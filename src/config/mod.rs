@@ -161,6 +161,7 @@ impl Config {
             max_size: self.max_size.unwrap_or(DEFAULT_MAX_SIZE),
             invalidate_corrupt: self.invalidate_corrupt.unwrap_or(true),
             durability: if self.sync.unwrap_or(false) { Durability::Machine } else { Durability::Process },
+            lock: self.lock.unwrap_or_default(),
         })
     }
 
@@ -179,6 +180,7 @@ pub struct Settings {
     pub max_size: usize,
     pub invalidate_corrupt: bool,
     pub durability: Durability,
+    pub lock: LockMode,
 }
 
 #[cfg(test)]

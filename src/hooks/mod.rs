@@ -1,12 +1,15 @@
 //! What happens when: the start of the server and its children, and the life of a session within a request tree
 //! (docs/life-of-a-request.md tells it in order).
 //!
-//! [`tree`] holds what a request tree knows, [`open`] finds a session, [`commit`] writes it, [`response`] says when. Faces to other
+//! [`tree`] holds what a request tree knows, [`open`] finds a session, [`lease`] keeps others off it, [`commit`] writes it, [`response`]
+//! says when. Faces to other
 //! code (`bridge`) build on these and are not known here, but for the collectors they leave in a tree.
 
 mod caching;
 pub mod commit;
 mod faults;
+pub mod lease;
+mod locks;
 pub mod open;
 mod report;
 mod response;
@@ -16,6 +19,7 @@ pub mod tree;
 use crate::httpd::{filter, hook};
 
 pub fn register() {
+    hook::on_pre_config::<start::Register>();
     hook::on_check_config::<start::Check>();
     hook::on_post_config::<start::Prepare>();
     hook::on_child_init::<start::Child>();

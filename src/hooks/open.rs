@@ -11,6 +11,7 @@ use crate::session::{Id, Key, Session, Timestamp};
 use crate::store;
 
 use super::faults::panic_at;
+use super::lease::{self, Busy, Leases};
 use super::report::store_failed;
 use super::tree::{Slot, State, Tree, now, origin, settings};
 
@@ -22,6 +23,14 @@ pub enum OpenError {
     Store,
     /// The record is damaged, and `SessionInvalidateCorrupt off`.
     Corrupt,
+    /// The lease was not granted.
+    Busy,
+}
+
+impl From<Busy> for OpenError {
+    fn from(_: Busy) -> OpenError {
+        OpenError::Busy
+    }
 }
 
 /// How an opener means it.
@@ -30,6 +39,13 @@ pub enum Touch {
     /// The session lives on for another timeout.
     Renew,
     Leave,
+}
+
+/// Whether an opener means to change the session, so that others wait where `SessionLock request` holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    Exclusive,
+    Shared,
 }
 
 /// A record and its expiry.
@@ -44,17 +60,22 @@ enum Found {
 
 /// The slot of the session that the configuration of a request means, loaded if it was not yet. There is always one: perhaps of a
 /// new session.
-pub fn open(tree: &mut Tree, request: Request<'_>, touch: Touch) -> Result<usize, OpenError> {
+pub fn open(tree: &mut Tree, request: Request<'_>, touch: Touch, hold: Hold) -> Result<usize, OpenError> {
     panic_at("open");
+    let exclusive = hold == Hold::Exclusive && lease::is_due(tree, request);
     let known = |tree: &Tree| tree.slots.iter().position(|slot| slot.opened_under == Some(origin(request)));
     let index = match known(tree) {
         Some(index) => index,
         None => {
             let settings = settings(request).ok_or(OpenError::Off)?;
             let index = match tree.find(&settings) {
-                Some(index) => index,
+                Some(index) => {
+                    tree.slots[index].settings.lock = settings.lock;
+                    index
+                }
                 None => {
-                    tree.slots.push(find(request, settings)?);
+                    let slot = find(&mut tree.leases, request, settings, exclusive)?;
+                    tree.slots.push(slot);
                     tree.slots.len() - 1
                 }
             };
@@ -65,12 +86,47 @@ pub fn open(tree: &mut Tree, request: Request<'_>, touch: Touch) -> Result<usize
             index
         }
     };
+    if exclusive {
+        hold_known(&mut tree.leases, &mut tree.slots[index], request)?;
+    }
     opened(&mut tree.slots[index], request, touch);
     Ok(index)
 }
 
+/// Takes the lease of a session that this tree has met without one. Others may have changed it since: it is read again.
+fn hold_known(leases: &mut Leases, slot: &mut Slot, request: Request<'_>) -> Result<(), OpenError> {
+    let (Phase::Stored(_), Some(key)) = (slot.session.phase(), slot.session.key().copied()) else { return Ok(()) };
+    if slot.presented.is_none() && !slot.by_id || leases.holds(&key) {
+        return Ok(()); // nobody else knows its id yet; or it was taken before
+    }
+    let granted = lease::take_by_open(leases, request, &key)?;
+    leases.keep(granted);
+    if !reload(slot, request)? {
+        leases.drop_one(&key);
+        if !slot.session.has_changes() && !slot.by_id {
+            start_anew(slot); // as if it had ended before this request began
+        }
+    }
+    Ok(())
+}
+
+/// What the client presented is no session any more.
+fn start_anew(slot: &mut Slot) {
+    slot.session = Session::blank(now(), slot.settings.timeout, slot.settings.max_size);
+    slot.is_new = true;
+    slot.was_invalidated = true;
+}
+
 /// The slot of a session that the application names by its id; `None`: no such session. It never makes one.
-pub fn open_by_id(tree: &mut Tree, request: Request<'_>, settings: Settings, id: &Id, touch: Touch) -> Result<Option<usize>, OpenError> {
+pub fn open_by_id(
+    tree: &mut Tree,
+    request: Request<'_>,
+    settings: Settings,
+    id: &Id,
+    touch: Touch,
+    hold: Hold,
+) -> Result<Option<usize>, OpenError> {
+    let exclusive = hold == Hold::Exclusive && lease::is_due(tree, request);
     let index = match tree.find_by_id(&settings, id) {
         Some(index) => index,
         None => {
@@ -83,6 +139,12 @@ pub fn open_by_id(tree: &mut Tree, request: Request<'_>, settings: Settings, id:
             tree.slots.len() - 1
         }
     };
+    if exclusive {
+        hold_known(&mut tree.leases, &mut tree.slots[index], request)?;
+        if tree.slots[index].session.phase() == Phase::Gone {
+            return Ok(None);
+        }
+    }
     opened(&mut tree.slots[index], request, touch);
     Ok(Some(index))
 }
@@ -120,25 +182,27 @@ fn stored(settings: &Settings, id: Id, key: Key, (record, expires): (Record, Tim
     Session::stored(id, key, record, expires, now(), settings.max_size)
 }
 
-/// Tries what the client presented: the first usable id counts.
-fn find(request: Request<'_>, settings: Settings) -> Result<Slot, OpenError> {
+/// Tries what the client presented: the first usable id counts. An exclusive open that has but one to try takes the lease first and
+/// need not read twice.
+fn find(leases: &mut Leases, request: Request<'_>, settings: Settings, exclusive: bool) -> Result<Slot, OpenError> {
     let cookies: Vec<_> = request.root().headers_in().entries();
     let cookies: Vec<_> = cookies.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Cookie")).map(|(_, value)| *value).collect();
     let candidates = settings.cookie.candidates(&cookies);
-    let mut usable: Option<(Id, Key, Live)> = None;
-    for id in &candidates {
-        let key = Key::derive(&settings.scope, id);
-        let Found::Live(found) = look_up(request, &settings, &key)? else { continue };
-        match &usable {
-            None => usable = Some((id.clone(), key, found)),
-            Some((_, first, _)) => {
-                let (first, second) = (first.reference(), key.reference());
-                request.log(Level::Notice, format_args!("the client presents two sessions, {first} and {second}: the first counts"));
-            }
+    let mut granted = match &candidates[..] {
+        [only] if exclusive => Some(lease::take_by_open(leases, request, &Key::derive(&settings.scope, only))?),
+        _ => None,
+    };
+    let mut usable = first_usable(request, &settings, &candidates)?;
+    if let (Some((_, key, found)), None, true) = (&mut usable, &granted, exclusive) {
+        granted = Some(lease::take_by_open(leases, request, key)?);
+        match look_up(request, &settings, key)? {
+            Found::Live(newest) => *found = newest,
+            Found::Nothing => usable = None,
         }
     }
     Ok(match usable {
         Some((id, key, found)) => {
+            granted.into_iter().for_each(|granted| leases.keep(granted));
             let session = stored(&settings, id.clone(), key, *found);
             let mut slot = Slot::new(settings, session);
             slot.presented = Some(id);
@@ -152,6 +216,22 @@ fn find(request: Request<'_>, settings: Settings) -> Result<Slot, OpenError> {
             slot
         }
     })
+}
+
+fn first_usable(request: Request<'_>, settings: &Settings, candidates: &[Id]) -> Result<Option<(Id, Key, Live)>, OpenError> {
+    let mut usable: Option<(Id, Key, Live)> = None;
+    for id in candidates {
+        let key = Key::derive(&settings.scope, id);
+        let Found::Live(found) = look_up(request, settings, &key)? else { continue };
+        match &usable {
+            None => usable = Some((id.clone(), key, found)),
+            Some((_, first, _)) => {
+                let (first, second) = (first.reference(), key.reference());
+                request.log(Level::Notice, format_args!("the client presents two sessions, {first} and {second}: the first counts"));
+            }
+        }
+    }
+    Ok(usable)
 }
 
 fn look_up(request: Request<'_>, settings: &Settings, key: &Key) -> Result<Found, OpenError> {

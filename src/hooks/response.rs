@@ -1,5 +1,5 @@
 //! The commit points of a response: its first brigade, the end of each sub-request, its end, and, where none of them came by, the
-//! end of the first request.
+//! end of the first request. And the points where leases are given up: the end, and before that whatever the client may be waited for.
 
 use std::sync::atomic::Ordering;
 
@@ -12,7 +12,8 @@ use crate::session::session::Phase;
 
 use super::caching;
 use super::commit::{commit_all, cookie};
-use super::tree::{existing_tree, lock, state};
+use super::lease::{give_up, release_all};
+use super::tree::{abandon, existing_tree, lock, state};
 
 pub struct CommitPoints;
 
@@ -22,9 +23,15 @@ impl Watcher for CommitPoints {
 
     fn pass(request: Request<'_>, passing: Passing) {
         let Some(tree) = existing_tree(request) else { return };
-        // After a panic nothing is saved; it was logged where it happened.
-        let Ok(mut tree) = lock(tree) else { return };
-        commit_all(&mut tree, request);
+        let Ok(mut tree) = lock(tree) else {
+            return abandon(tree); // after a panic nothing is saved; it was logged where it happened
+        };
+        if passing.may_block {
+            give_up(&mut tree, request);
+        }
+        if passing.first || passing.last {
+            commit_all(&mut tree, request);
+        }
         if passing.first && request.main().is_none() && !tree.headers_sent {
             tree.headers_sent = true;
             let root = request.root();
@@ -49,6 +56,7 @@ impl Watcher for CommitPoints {
         }
         if passing.last && request.main().is_none() {
             tree.ended = true;
+            release_all(&mut tree, request);
             for slot in &mut tree.slots {
                 // What could not be stored was told; it must not be stored behind the back of whoever was told so.
                 slot.session.revert();
@@ -66,7 +74,9 @@ impl RequestEvent for InsertFilter {
         if is_on {
             state(request).is_serving.store(true, Ordering::Relaxed);
         }
-        if is_on || request.main().is_none() {
+        // What a sub-request sends may keep the client waiting too, and with it the lease of the page.
+        let holds = || existing_tree(request).is_some_and(|tree| lock(tree).is_ok_and(|tree| !tree.leases.is_empty()));
+        if is_on || request.main().is_none() || holds() {
             filter::add::<CommitPoints>(request);
         }
     }
@@ -77,9 +87,11 @@ pub struct LastResort;
 
 impl RequestEvent for LastResort {
     fn run(request: Request<'_>) {
-        let Some(Ok(mut tree)) = existing_tree(request).map(lock) else { return };
+        let Some(tree) = existing_tree(request) else { return };
+        let Ok(mut tree) = lock(tree) else { return abandon(tree) };
         tree.headers_sent = true;
         commit_all(&mut tree, request);
+        release_all(&mut tree, request);
         for slot in &tree.slots {
             if slot.session.has_changes() {
                 request.log(Level::Debug, format_args!("session {}: changes are dropped with the request", slot.reference()));

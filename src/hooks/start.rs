@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Uid;
 
-use crate::config::{Config, StoreKind};
-use crate::httpd::hook::{ChildHook, ConfigHook};
-use crate::httpd::{Level, Pool, Server, Workers, is_first_reading, report_panics_to, workers};
+use super::locks;
+use crate::config::{Config, ServerConfig, StoreKind};
+use crate::httpd::hook::{ChildHook, ConfigHook, EarlyHook};
+use crate::httpd::{Level, Pool, Server, Workers, is_first_reading, is_restart, report_panics_to, workers};
 use crate::store::Error;
 use crate::store::file::directory::{self, Examined, State};
 
@@ -48,6 +49,18 @@ fn examine(dir: &Path, prepare: bool) -> Result<Examined, Error> {
     Ok(found)
 }
 
+fn server_config(server: Server<'_>) -> ServerConfig {
+    server.dir_config::<Config>().map(|config| config.server).unwrap_or_default()
+}
+
+pub struct Register;
+
+impl EarlyHook for Register {
+    fn run(pool: Pool<'_>) -> Result<(), ()> {
+        locks::register(pool)
+    }
+}
+
 pub struct Check;
 
 impl ConfigHook for Check {
@@ -55,6 +68,7 @@ impl ConfigHook for Check {
         for host in server.and_following() {
             contradictions(host)?;
         }
+        locks::check(server)?;
         if !is_first_reading() {
             return Ok(());
         }
@@ -108,12 +122,20 @@ fn contradictions(host: Server<'_>) -> Result<(), ()> {
 pub struct Prepare;
 
 impl ConfigHook for Prepare {
-    /// Never fails: on a restart that would end the running server.
-    fn run(_pool: Pool<'_>, server: Server<'_>) -> Result<(), ()> {
+    /// Fails at a first start only: at a restart that would end the running server.
+    fn run(pool: Pool<'_>, server: Server<'_>) -> Result<(), ()> {
         if is_first_reading() {
             return Ok(());
         }
-        for dir in directories(server) {
+        let directories = directories(server);
+        if !directories.is_empty() {
+            pool.adopt(locks::Farewell(std::process::id()));
+            let prepared = locks::prepare(server, &server_config(server));
+            if !is_restart() {
+                prepared?;
+            }
+        }
+        for dir in directories {
             match examine(&dir, true) {
                 Ok(found) => found.warning.iter().for_each(|warning| server.log(Level::Warning, format_args!("{warning}"))),
                 Err(error) => server.log(Level::Error, format_args!("{error}; sessions there fail until that is mended")),
@@ -123,10 +145,17 @@ impl ConfigHook for Prepare {
     }
 }
 
+/// APEXIT_CHILDSICK: the parent waits a little before it starts another one.
+const CHILD_SICK: i32 = 7;
+
 pub struct Child;
 
 impl ChildHook for Child {
     fn run(pool: Pool<'_>, server: Server<'_>) {
         report_panics_to(server.for_life_of_child(pool));
+        if let Err(why) = locks::attach(pool, &server_config(server)) {
+            server.log(Level::Error, format_args!("this child cannot use the session-pool, and ends: {why}"));
+            std::process::exit(CHILD_SICK);
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::config::{Config, Settings};
 use crate::httpd::{Request, hook};
 use crate::session::{Id, Session, Timestamp};
 
+use super::lease::Leases;
 use super::response::LastResort;
 
 /// What we keep with each request that asked for a session.
@@ -35,6 +36,7 @@ pub struct Tree {
     pub headers_sent: bool,
     /// The response has ended: what other code wrote on its pictures was read back.
     pub ended: bool,
+    pub leases: Leases,
     collectors: Vec<Collector>,
 }
 
@@ -92,6 +94,13 @@ pub fn existing_tree(request: Request<'_>) -> Option<&Mutex<Tree>> {
 /// Waits for the tree; other threads of a handler are inside for moments only.
 pub fn lock(tree: &Mutex<Tree>) -> Result<MutexGuard<'_, Tree>, Broken> {
     tree.lock().map_err(|_| Broken)
+}
+
+/// After a panic: what the tree holds back from others is given up; the rest is not trusted.
+pub fn abandon(tree: &Mutex<Tree>) {
+    if let Err(poisoned) = tree.lock() {
+        poisoned.into_inner().leases = Leases::default();
+    }
 }
 
 /// For calls of a handler: `None` if another thread is inside.

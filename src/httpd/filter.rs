@@ -13,7 +13,12 @@ pub struct Passing {
     pub first: bool,
     /// The last of this request.
     pub last: bool,
+    /// Not the last, and passing it on may take as long as the client pleases.
+    pub may_block: bool,
 }
+
+/// So much of a body fits into the buffers below us.
+const BUFFERED: usize = 64 * 1024;
 
 /// Watches the response of a request.
 pub trait Watcher {
@@ -36,16 +41,20 @@ pub fn add<W: Watcher>(request: Request<'_>) {
 unsafe extern "C" fn filter<W: Watcher>(f: *mut ffi::ap_filter_t, brigade: *mut ffi::apr_bucket_brigade) -> ffi::apr_status_t {
     // SAFETY: httpd passes a filter of ours with a request, and a brigade; both live through the call.
     unsafe {
-        if holds(brigade, &raw const ffi::ap_bucket_type_error) {
+        let seen = inspect(brigade);
+        if seen.error {
             // Not the response: httpd answers with an error document instead, which is watched in its turn.
             return ffi::ap_pass_brigade((*f).next, brigade);
         }
-        let first = (*f).ctx.is_null();
-        (*f).ctx = f.cast();
-        let last = holds(brigade, &raw const ffi::apr_bucket_type_eos);
-        let passed = (!first && !last)
+        // The context counts the body, from 1 on.
+        let (first, before) = ((*f).ctx.is_null(), (*f).ctx.addr().max(1));
+        let body = before.saturating_add(seen.length);
+        (*f).ctx = std::ptr::without_provenance_mut(body);
+        let last = seen.eos;
+        let passing = Passing { first, last, may_block: !last && (seen.flush || body > BUFFERED) };
+        let passed = !(first || last || passing.may_block)
             || guard(false, || {
-                W::pass(Request::from_raw((*f).r), Passing { first, last });
+                W::pass(Request::from_raw((*f).r), passing);
                 true
             });
         if !passed {
@@ -75,19 +84,32 @@ unsafe fn sentinel(brigade: *mut ffi::apr_bucket_brigade) -> *mut ffi::apr_bucke
     unsafe { (&raw mut (*brigade).list).cast::<u8>().sub(offset_of!(ffi::apr_bucket, link)).cast() }
 }
 
-unsafe fn holds(brigade: *mut ffi::apr_bucket_brigade, wanted: *const ffi::apr_bucket_type_t) -> bool {
+/// What a brigade holds.
+#[derive(Default)]
+struct Seen {
+    error: bool,
+    eos: bool,
+    flush: bool,
+    /// Bytes; what is not known is endless.
+    length: usize,
+}
+
+unsafe fn inspect(brigade: *mut ffi::apr_bucket_brigade) -> Seen {
+    let mut seen = Seen::default();
     // SAFETY: a brigade is a ring of live buckets that ends at its sentinel.
     unsafe {
         let end = sentinel(brigade);
         let mut bucket = (*brigade).list.next;
         while bucket != end {
-            if (*bucket).type_ == wanted {
-                return true;
-            }
+            let of = (*bucket).type_;
+            seen.error |= of == &raw const ffi::ap_bucket_type_error;
+            seen.eos |= of == &raw const ffi::apr_bucket_type_eos;
+            seen.flush |= of == &raw const ffi::apr_bucket_type_flush;
+            seen.length = seen.length.saturating_add((*bucket).length as usize);
             bucket = (*bucket).link.next;
         }
-        false
     }
+    seen
 }
 
 unsafe fn insert_last(brigade: *mut ffi::apr_bucket_brigade, bucket: *mut ffi::apr_bucket) {

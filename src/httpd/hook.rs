@@ -10,6 +10,8 @@ use super::{Pool, Request, Server, ffi, guard};
 pub enum Outcome {
     Ok,
     Declined,
+    /// The request ends with this HTTP status.
+    Status(c_int),
 }
 
 impl Outcome {
@@ -17,6 +19,7 @@ impl Outcome {
         match self {
             Outcome::Ok => ffi::OK as c_int,
             Outcome::Declined => ffi::DECLINED as c_int,
+            Outcome::Status(status) => status,
         }
     }
 }
@@ -36,6 +39,13 @@ pub trait RequestEvent {
 
 pub trait ChildHook {
     fn run(pool: Pool<'_>, server: Server<'_>);
+}
+
+/// A hook before the configuration is read; an error ends the start.
+pub trait EarlyHook {
+    /// # Errors
+    /// What is wrong was logged.
+    fn run(pool: Pool<'_>) -> Result<(), ()>;
 }
 
 /// A hook at the end of the reading of the configuration; an error ends the start.
@@ -73,6 +83,11 @@ unsafe extern "C" fn config<H: ConfigHook>(
     })
 }
 
+unsafe extern "C" fn early<H: EarlyHook>(conf: *mut ffi::apr_pool_t, _log: *mut ffi::apr_pool_t, _temp: *mut ffi::apr_pool_t) -> c_int {
+    // SAFETY: the pool of the configuration.
+    guard(INTERNAL_SERVER_ERROR, || H::run(unsafe { Pool::from_raw(conf) }).map_or(INTERNAL_SERVER_ERROR, |()| ffi::OK as c_int))
+}
+
 /// Runs `E` when a request is about to be destroyed, in whatever thread does that.
 pub fn before_destroyed<E: RequestEvent>(request: Request<'_>) {
     unsafe extern "C" fn run<E: RequestEvent>(r: *mut c_void) -> ffi::apr_status_t {
@@ -100,6 +115,10 @@ pub fn on_insert_filters<H: RequestEvent>() {
 
 pub fn on_fixups<H: RequestHook>() {
     unsafe { ffi::ap_hook_fixups(Some(request::<H>), null(), null(), ffi::APR_HOOK_MIDDLE as c_int) }
+}
+
+pub fn on_pre_config<H: EarlyHook>() {
+    unsafe { ffi::ap_hook_pre_config(Some(early::<H>), null(), null(), ffi::APR_HOOK_MIDDLE as c_int) }
 }
 
 pub fn on_check_config<H: ConfigHook>() {

@@ -90,6 +90,36 @@ impl<'r> Request<'r> {
         unsafe { bytes((*self.raw).uri) }.unwrap_or_default()
     }
 
+    pub fn method(self) -> &'r [u8] {
+        unsafe { bytes((*self.raw).method) }.unwrap_or_default()
+    }
+
+    /// As the client asked for it, with the query.
+    pub fn unparsed_uri(self) -> &'r [u8] {
+        unsafe { bytes((*self.raw).unparsed_uri) }.unwrap_or_default()
+    }
+
+    /// Whether the client has hung up, or httpd has closed its connection.
+    pub fn is_client_gone(self) -> bool {
+        use rustix::net::{RecvFlags, recv};
+        unsafe {
+            let connection = (*self.raw).connection;
+            // That of a stream is its own; the socket is that of the connection which carries it.
+            let carrier = if (*connection).master.is_null() { connection } else { (*connection).master };
+            let socket = ffi::ap_get_conn_socket(carrier);
+            let mut fd: ffi::apr_os_sock_t = -1;
+            if (*carrier).aborted != 0 || socket.is_null() || ffi::apr_os_sock_get(&raw mut fd, socket) != 0 || fd < 0 {
+                return true;
+            }
+            // SAFETY: a socket of httpd's, open or not; nothing is read from it.
+            let fd = std::os::fd::BorrowedFd::borrow_raw(fd);
+            match recv(fd, &mut [0_u8; 1][..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+                Ok((length, _)) => length == 0,
+                Err(error) => error != rustix::io::Errno::AGAIN && error != rustix::io::Errno::INTR,
+            }
+        }
+    }
+
     pub fn handler(self) -> Option<&'r [u8]> {
         unsafe { bytes((*self.raw).handler) }
     }

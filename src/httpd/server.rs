@@ -78,9 +78,22 @@ impl<'s> Server<'s> {
 /// At `-t` and in the first of the two passes of a start, where a failing check is answered to whoever typed the command. At a
 /// restart it would end a server that works.
 pub fn is_first_reading() -> bool {
+    is_in_state(ffi::AP_SQ_MS_CREATE_PRE_CONFIG as c_int)
+}
+
+/// The server runs already, and reads its configuration again.
+pub fn is_restart() -> bool {
+    super::mpm::generation() > 0
+}
+
+/// The whole server ends.
+pub fn is_exiting() -> bool {
+    is_in_state(ffi::AP_SQ_MS_EXITING as c_int)
+}
+
+fn is_in_state(state: c_int) -> bool {
     // SAFETY: a query without arguments.
-    let state = unsafe { ffi::ap_state_query(ffi::AP_SQ_MAIN_STATE as c_int) };
-    state == ffi::AP_SQ_MS_CREATE_PRE_CONFIG as c_int
+    unsafe { ffi::ap_state_query(ffi::AP_SQ_MAIN_STATE as c_int) == state }
 }
 
 /// Who serves requests.

@@ -9,13 +9,17 @@
 //! * [`leases`] takes, waits for and releases them.
 //! * [`crowd`] counts who waits in the whole server.
 //! * [`process`] tells the living from the dead.
-//! * [`pool`] is the pool of global mutexes that guards the memory for moments.
+//! * [`shm`] names the memory, so that `htsession` finds it.
+//! * `pool` is the pool of global mutexes that guards the memory for moments.
 
 pub mod crowd;
 mod entry;
 pub mod layout;
 pub mod leases;
+#[cfg(feature = "module")]
+pub(crate) mod pool;
 pub mod process;
+pub mod shm;
 
 pub use layout::{Geometry, Memory};
 pub use leases::{Holder, Lease, Leases, Refused, Wait};

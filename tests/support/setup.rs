@@ -27,7 +27,7 @@ ServerName localhost
 Listen 127.0.0.1:@PORT@
 PidFile "@ROOT@/httpd.pid"
 DefaultRuntimeDir "@ROOT@"
-Mutex "file:@ROOT@" default
+Mutex pthread default
 ErrorLog "@ROOT@/error.log"
 DocumentRoot "@ROOT@/htdocs"
 AccessFileName .htaccess

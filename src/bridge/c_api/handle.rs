@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::sync::Mutex;
 
 use super::{Answer, Status};
+use crate::hooks::lease::Leases;
 use crate::hooks::tree::{Slot, Tree, try_lock};
 use crate::httpd::ffi::request_rec;
 use crate::httpd::{Request, guard};
@@ -30,6 +31,7 @@ unsafe impl Send for Lent {}
 /// The slot of a handle, locked: what a call works on.
 pub struct Inside<'t> {
     pub slot: &'t mut Slot,
+    pub leases: &'t mut Leases,
     pub headers_sent: bool,
     pub request: Request<'t>,
 }
@@ -90,11 +92,11 @@ pub unsafe fn inside<T>(handle: *const Handle, body: impl FnOnce(&mut Inside<'_>
             (handle, &*handle.tree)
         };
         let mut tree = try_lock(tree).map_err(|_| Status::Panic)?.ok_or(Status::Busy)?;
-        let headers_sent = tree.headers_sent;
-        let slot = tree.slots.get_mut(handle.slot).ok_or(Status::None)?;
+        let Tree { slots, leases, headers_sent, .. } = &mut *tree;
+        let slot = slots.get_mut(handle.slot).ok_or(Status::None)?;
         // SAFETY: the first request lives as long as its tree.
         let request = unsafe { Request::from_raw(handle.root) };
-        body(&mut Inside { slot, headers_sent, request })
+        body(&mut Inside { slot, leases, headers_sent: *headers_sent, request })
     })
 }
 

@@ -7,7 +7,7 @@ use super::handle::{Handle, change, handle, inside, key, put, with_tree};
 use super::{Answer, Status};
 use crate::config::parse::LONGEST;
 use crate::hooks::commit::{self, Cause};
-use crate::hooks::open::{self, Touch};
+use crate::hooks::open::{self, Hold, Touch};
 use crate::hooks::tree;
 use crate::httpd::ffi::request_rec;
 use crate::httpd::{Request, guard};
@@ -18,7 +18,12 @@ type Session = *const Handle;
 
 const CREATE: u32 = 1;
 const READ_ONLY: u32 = 2;
+const NO_LOCK: u32 = 4;
 const NO_TOUCH: u32 = 8;
+
+fn hold_by(flags: u32) -> Hold {
+    if flags & (READ_ONLY | NO_LOCK) == 0 { Hold::Exclusive } else { Hold::Shared }
+}
 
 fn touch_by(flags: u32) -> Touch {
     if flags & NO_TOUCH == 0 { Touch::Renew } else { Touch::Leave }
@@ -41,7 +46,7 @@ pub unsafe extern "C" fn open(r: *mut request_rec, flags: u32, out: *mut Session
         }
         let of = tree::tree(request);
         let found = with_tree(of, |tree| {
-            let slot = open::open(tree, request, touch_by(flags))?;
+            let slot = open::open(tree, request, touch_by(flags), hold_by(flags))?;
             let session = &tree.slots[slot].session;
             if flags & CREATE == 0 && !matches!(session.phase(), Phase::Stored(_)) && session.values().is_empty() {
                 return Err(Status::None);
@@ -62,7 +67,7 @@ pub unsafe extern "C" fn open_by_id(r: *mut request_rec, id: *const c_char, flag
         let id = unsafe { parse(id) }?;
         let of = tree::tree(request);
         let found = with_tree(of, |tree| {
-            let slot = open::open_by_id(tree, request, settings, &id, touch_by(flags))?.ok_or(Status::None)?;
+            let slot = open::open_by_id(tree, request, settings, &id, touch_by(flags), hold_by(flags))?.ok_or(Status::None)?;
             Ok(handle(tree, slot, request.root(), of, flags & READ_ONLY == 0))
         })?;
         unsafe { put(out, found) }
@@ -144,15 +149,11 @@ pub unsafe extern "C" fn set_timeout(s: Session, seconds: i64) -> Status {
 }
 
 /// What this version does not offer yet.
-pub unsafe extern "C" fn off(s: Session) -> Status {
+unsafe fn off(s: Session) -> Status {
     unsafe { inside(s, |_| Err::<(), _>(Status::Off)) }.into()
 }
 
 pub unsafe extern "C" fn off_int(s: Session, _: c_int) -> Status {
-    unsafe { off(s) }
-}
-
-pub unsafe extern "C" fn off_time(s: Session, _: i64) -> Status {
     unsafe { off(s) }
 }
 

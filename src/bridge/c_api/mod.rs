@@ -5,10 +5,12 @@
 mod facts;
 mod handle;
 mod life;
+mod locking;
 mod table;
 mod values;
 
 use crate::hooks::commit::SaveError;
+use crate::hooks::lease::Busy;
 use crate::hooks::open::OpenError;
 use crate::session::session::ChangeError;
 use crate::session::value::KeyError;
@@ -58,7 +60,14 @@ impl From<OpenError> for Status {
             OpenError::Off => Status::Off,
             OpenError::Store => Status::Store,
             OpenError::Corrupt => Status::Corrupt,
+            OpenError::Busy => Status::Busy,
         }
+    }
+}
+
+impl From<Busy> for Status {
+    fn from(_: Busy) -> Status {
+        Status::Busy
     }
 }
 

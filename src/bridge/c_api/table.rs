@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 
 use super::handle::Handle;
 use super::values::Type;
-use super::{Status, facts, life, values};
+use super::{Status, facts, life, locking, values};
 use crate::httpd::ffi::request_rec;
 
 type Request = *mut request_rec;
@@ -55,9 +55,9 @@ table! {
     regenerate: (Session, c_int) -> Status = life::off_int;
     expire: (Session) -> Status = life::expire;
     touch: (Session) -> Status = life::touch;
-    lock: (Session, i64) -> Status = life::off_time;
-    trylock: (Session) -> Status = life::off;
-    unlock: (Session) -> Status = life::off;
+    lock: (Session, i64) -> Status = locking::lock;
+    trylock: (Session) -> Status = locking::trylock;
+    unlock: (Session) -> Status = locking::unlock;
     set_timeout: (Session, i64) -> Status = life::set_timeout;
     set_user: (Session, Text) -> Status = life::off_text;
     id: (Session) -> Text = facts::id;

@@ -1,0 +1,192 @@
+//! The leases of a request tree: when they are taken, and when they are given up.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::commit::commit_all;
+use super::locks::{Locks, locks};
+use super::report::failure;
+use super::tree::{State, Tree};
+use crate::config::{Config, LockMode};
+use crate::httpd::{Level, Request};
+use crate::lock::{Lease, Refused, Wait};
+use crate::session::Key;
+
+/// Why a lease was not granted; the log knows more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy;
+
+/// What one request tree holds.
+#[derive(Default)]
+pub struct Leases {
+    held: Vec<Held>,
+    /// One was not granted: further opens of this tree, such as that of an error document, do not wait for it once more.
+    pub refused: bool,
+    /// The client may be waited for: no open takes one from here on.
+    over: bool,
+}
+
+/// A lease, given back when it is dropped.
+struct Held {
+    key: Key,
+    /// Taken by an open, of which a tree holds one.
+    by_open: bool,
+    locks: &'static Locks,
+    /// `None`: given back.
+    lease: Option<Lease>,
+}
+
+/// What was granted and belongs to no tree yet.
+pub struct Granted(Held);
+
+impl Held {
+    /// `false`: it had been taken over.
+    fn give_back(&mut self) -> bool {
+        self.lease.take().is_none_or(|lease| self.locks.leases.release(&lease).is_ok())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+impl Leases {
+    pub fn holds(&self, key: &Key) -> bool {
+        self.held.iter().any(|held| held.key == *key)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    pub fn keep(&mut self, granted: Granted) {
+        self.held.push(granted.0);
+    }
+
+    pub fn drop_one(&mut self, key: &Key) {
+        self.held.retain(|held| held.key != *key);
+    }
+}
+
+/// Whether a read-write open by a request is to take a lease: it comes from a content handler, and the tree has none.
+pub fn is_due(tree: &Tree, request: Request<'_>) -> bool {
+    let mode = request.dir_config::<Config>().and_then(|config| config.lock).unwrap_or_default();
+    mode == LockMode::Request
+        && !tree.ended
+        && !tree.leases.over
+        && !tree.leases.held.iter().any(|held| held.by_open)
+        && request.state::<State>().is_some_and(|state| state.is_serving.load(Ordering::Relaxed))
+        && !is_tunnel(request.root())
+}
+
+/// Whether a request becomes a connection of its own, perhaps for hours.
+fn is_tunnel(request: Request<'_>) -> bool {
+    let header = |name| request.headers_in().get(name).map(|value| value.to_bytes().to_ascii_lowercase());
+    request.method() == b"CONNECT"
+        || (header(c"Upgrade").is_some_and(|value| value == b"websocket") && header(c"Sec-WebSocket-Key").is_some())
+}
+
+/// Takes the lease of a session for an open. Once that was refused, the opens of this tree are refused at once.
+///
+/// # Errors
+/// It was not granted.
+pub fn take_by_open(leases: &mut Leases, request: Request<'_>, key: &Key) -> Result<Granted, Busy> {
+    let granted = if leases.refused { Err(Busy) } else { take(request, key, None, true) };
+    leases.refused |= granted.is_err();
+    granted
+}
+
+/// Takes the lease of a session for `lock` of the application; `patience` is that of `SessionLockTimeout` if it is not given.
+///
+/// # Errors
+/// It was not granted.
+pub fn take_by_call(request: Request<'_>, key: &Key, patience: Option<Duration>) -> Result<Granted, Busy> {
+    take(request, key, patience, false)
+}
+
+fn take(request: Request<'_>, key: &Key, patience: Option<Duration>, by_open: bool) -> Result<Granted, Busy> {
+    let Some(locks) = locks() else {
+        failure(request, format_args!("no table of leases: the log of the start says why; SessionLock access does without"));
+        return Err(Busy);
+    };
+    let timeout = patience.unwrap_or(locks.timeout);
+    let is_pointless = || request.is_client_gone();
+    let wait = Wait { timeout, queue: locks.queue, crowd: locks.crowd, is_pointless: &is_pointless };
+    let granted = locks.leases.acquire(hash(key), &label(request.root()), &wait);
+    let lease = granted.map_err(|refused| {
+        report(request, key, refused, patience.is_some(), locks);
+        Busy
+    })?;
+    Ok(Granted(Held { key: *key, by_open, locks, lease: Some(lease) }))
+}
+
+/// The first eight bytes of the key.
+fn hash(key: &Key) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = key.0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// Method and path of what the client asked for; a query may hold secrets.
+fn label(root: Request<'_>) -> Vec<u8> {
+    let path = root.unparsed_uri().split(|&c| c == b'?').next().unwrap_or_default();
+    [root.method(), b" ", path].concat()
+}
+
+fn report(request: Request<'_>, key: &Key, refused: Refused, by_call: bool, locks: &Locks) {
+    let session = key.reference();
+    match refused {
+        // Whoever names a time of its own expects that it may pass.
+        Refused::Timeout(_) if by_call => {}
+        Refused::Timeout(Some(holder)) => request.log(
+            Level::Warning,
+            format_args!("session {session}: not granted in {:?} (SessionLockTimeout), held by {holder}", locks.timeout),
+        ),
+        Refused::Timeout(None) => {
+            request.log(Level::Warning, format_args!("session {session}: not granted in {:?} (SessionLockTimeout)", locks.timeout));
+        }
+        Refused::QueueFull(holder) => {
+            let holder = holder.map(|holder| format!(", held by {holder}")).unwrap_or_default();
+            failure(
+                request,
+                format_args!("session {session}: as many requests wait for it as SessionLockWaiters ({}) allows{holder}", locks.queue),
+            );
+        }
+        Refused::Crowded(waiting) => failure(
+            request,
+            format_args!("session {session}: {waiting} requests wait for sessions, half of MaxRequestWorkers, and no more may"),
+        ),
+        Refused::TableFull => {
+            failure(
+                request,
+                format_args!("session {session}: the table of leases is full; raise ServerLimit or SessionMutexes, and restart"),
+            );
+        }
+        Refused::Pointless => request.log(Level::Debug, format_args!("session {session}: the client hung up while it waited")),
+        Refused::Unavailable(why) => failure(request, format_args!("session {session}: {why}")),
+    }
+}
+
+/// Stores what changed and gives every lease up, since from here on httpd may wait for the client, or somebody else works on.
+pub fn give_up(tree: &mut Tree, request: Request<'_>) {
+    tree.leases.over = true;
+    if tree.leases.held.is_empty() {
+        return;
+    }
+    commit_all(tree, request);
+    release_all(tree, request);
+}
+
+/// Gives every lease back; what changed was stored.
+pub fn release_all(tree: &mut Tree, request: Request<'_>) {
+    for mut held in tree.leases.held.drain(..) {
+        if !held.give_back() {
+            let session = held.key.reference();
+            request.log(
+                Level::Warning,
+                format_args!("session {session}: its lease was taken over while this request held it; what it changed was merged"),
+            );
+        }
+    }
+}
