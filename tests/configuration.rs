@@ -124,6 +124,18 @@ fn contexts_are_as_documented() {
 }
 
 #[test]
+fn a_mechanism_that_a_killed_holder_blocks_is_refused() {
+    for line in ["Mutex posixsem session-pool", "Mutex sem session-pool", "Mutex posixsem default", "Mutex posixsem"] {
+        let said = refused(&format!("SessionDir @DIR@\n{line}"));
+        assert!(said.contains("session-pool") && said.contains("killed") && said.contains("Mutex pthread session-pool"), "{line}: {said}");
+    }
+    accepted("SessionDir @DIR@\nMutex posixsem default\nMutex pthread session-pool");
+    accepted("SessionDir @DIR@\nMutex posixsem rewrite-map");
+    let started = Httpd::with(Mpm::Prefork).conf("SessionDir @DIR@\nMutex posixsem session-pool").try_start();
+    assert!(started.is_err_and(|said| said.contains("session-pool")));
+}
+
+#[test]
 fn two_stores_of_one_host_under_one_cookie_are_refused() {
     let two = |second: &str| format!("SessionDir @ROOT@/a\n<Location /b>\nSessionDir @ROOT@/b\n{second}\n</Location>");
     let said = refused(&two(""));

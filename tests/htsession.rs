@@ -17,7 +17,8 @@ use room::{Answer, Room, SECOND, now};
 use serde_json::json;
 
 /// Every command, with arguments that fit.
-const COMMANDS: [&[&str]; 7] = [
+const COMMANDS: [&[&str]; 8] = [
+    &["locks"],
     &["list"],
     &["show", "0123456789ab"],
     &["kill", "0123456789ab"],
@@ -260,9 +261,15 @@ fn options_go_before_or_after_the_command_and_wrong_usage_exits_with_2() {
     let before = Answer::of(Room::tool().args(["--dir", dir, "-f", "json", "list"])).succeeded().json();
     let after = Answer::of(Room::tool().args(["list", "--dir", dir, "--format=json"])).succeeded().json();
     assert_eq!(before["sessions"][0]["ref"], after["sessions"][0]["ref"]);
-    for wrong in
-        [&[][..], &["list", "-f", "xml"], &["show"], &["show", "xyz"], &["kill", "0123456789abc"], &["adjust-time", "soon"], &["locks"]]
-    {
+    for wrong in [
+        &[][..],
+        &["list", "-f", "xml"],
+        &["show"],
+        &["show", "xyz"],
+        &["kill", "0123456789abc"],
+        &["adjust-time", "soon"],
+        &["init-sql", "x"],
+    ] {
         let answer = room.run(wrong);
         assert_eq!((answer.code, answer.out.as_str()), (2, ""), "{wrong:?}: {answer:?}");
         assert!(answer.err.contains("Usage") || answer.err.contains("--help"), "{answer:?}");

@@ -8,6 +8,8 @@ mod changing;
 mod failure;
 #[path = "htsession/listing.rs"]
 mod listing;
+#[path = "htsession/locks.rs"]
+mod locks;
 #[path = "htsession/output.rs"]
 mod output;
 #[path = "htsession/place.rs"]
@@ -87,6 +89,8 @@ enum Command {
         #[arg(allow_negative_numbers = true)]
         seconds: i64,
     },
+    /// Show which requests hold a session now (SessionLock request), the longest first, and how many wait for it
+    Locks,
 }
 
 fn reference(text: &str) -> Result<Ref, String> {
@@ -122,6 +126,7 @@ fn run(place: &Place, command: Command, output: &mut Output) -> Result<ExitCode,
         Command::Show { r#ref } => show::show(place, &r#ref, output),
         Command::Kill { r#ref } => changing::kill(place, &r#ref, output),
         Command::KillUser { name } => changing::kill_user(place, &name, output),
+        Command::Locks => locks::locks(place, output),
         Command::Gc => changing::collect(place, output),
         Command::Verify => verify::verify(place, output),
         Command::AdjustTime { seconds } => changing::adjust_time(place, seconds, output),

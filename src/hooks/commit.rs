@@ -32,6 +32,9 @@ pub enum Cause {
 /// Commits every session of a tree. A failure was logged; the others are committed all the same.
 pub fn commit_all(tree: &mut Tree, request: Request<'_>) {
     panic_at("commit");
+    if !tree.leases.is_empty() {
+        panic_at("commit-held");
+    }
     if !tree.ended {
         tree.collect(request);
     }

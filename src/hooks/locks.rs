@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use super::faults::few_leases;
 use crate::config::ServerConfig;
 use crate::httpd::mutex::{self, Mutexes};
 use crate::httpd::retained::{retain, retained};
@@ -104,7 +105,7 @@ pub fn prepare(server: Server<'_>, config: &ServerConfig) -> Result<(), ()> {
         None => {
             // Streams of HTTP/2 are served by threads of their own: by default half as many again.
             let threads = mpm::most_threads() * 5 / 2;
-            let geometry = Geometry::new(pool.count(), threads, waiters, mpm::most_processes() + 16);
+            let geometry = Geometry::new(pool.count(), few_leases().unwrap_or(threads), waiters, mpm::most_processes() + 16);
             let memory = shared(server, geometry.bytes()).map_err(|why| {
                 failed(
                     &format!("cannot make the table of leases, {} KiB of shared memory", geometry.bytes() / 1024),

@@ -13,7 +13,7 @@ use crate::session::session::Phase;
 use super::caching;
 use super::commit::{commit_all, cookie};
 use super::lease::{give_up, release_all};
-use super::tree::{abandon, existing_tree, lock, state};
+use super::tree::{Broken, abandon, existing_tree, lock, state, try_lock};
 
 pub struct CommitPoints;
 
@@ -82,13 +82,18 @@ impl RequestEvent for InsertFilter {
     }
 }
 
-/// Before the first request of a tree is destroyed: for responses that never reach a content filter, such as tunnels.
+/// Before the first request of a tree is destroyed: for responses that never reach a content filter, such as tunnels. A tree in use is
+/// one that a signal interrupted, which ends the process (prefork): nothing of a request that did not come to its end is stored.
 pub struct LastResort;
 
 impl RequestEvent for LastResort {
     fn run(request: Request<'_>) {
         let Some(tree) = existing_tree(request) else { return };
-        let Ok(mut tree) = lock(tree) else { return abandon(tree) };
+        let mut tree = match try_lock(tree) {
+            Ok(Some(tree)) => tree,
+            Ok(None) => return,
+            Err(Broken) => return abandon(tree),
+        };
         tree.headers_sent = true;
         commit_all(&mut tree, request);
         release_all(&mut tree, request);

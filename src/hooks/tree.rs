@@ -26,6 +26,18 @@ pub struct State {
     pub face: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
+impl Drop for State {
+    /// prefork ends a child from within a signal handler, which destroys the requests: a tree that the interrupted code is at work on
+    /// is left as it is. The process ends with it, and its leases go with the process.
+    fn drop(&mut self) {
+        if let Some(tree) = self.tree.take()
+            && matches!(tree.try_lock(), Err(TryLockError::WouldBlock))
+        {
+            std::mem::forget(tree);
+        }
+    }
+}
+
 /// Reads back what other code wrote on a picture of the sessions, at commit points.
 pub type Collector = fn(&mut Tree, Request<'_>);
 
@@ -91,7 +103,7 @@ pub fn existing_tree(request: Request<'_>) -> Option<&Mutex<Tree>> {
     request.root().state::<State>()?.tree.get()
 }
 
-/// Waits for the tree; other threads of a handler are inside for moments only.
+/// Waits for the tree; other threads of a handler are inside for moments only, or wait for a lease themselves.
 pub fn lock(tree: &Mutex<Tree>) -> Result<MutexGuard<'_, Tree>, Broken> {
     tree.lock().map_err(|_| Broken)
 }

@@ -1,10 +1,12 @@
 //! Where what lies in the shared memory: a head, a cell for each process, and the stripes with their leases. Futex words are apart,
 //! for they are half as wide. Everything is an atomic, nothing a pointer.
 //!
-//!     head       version, geometry, server
-//!     processes  {pid, start, waiting} each
-//!     stripes    {counter, used, hash of each lease, each lease {token, start, since, abandoned, label, its waiters}} each
-//!     futexes    one for each waiter of each lease
+//! ```text
+//! head       version, geometry, server, flag
+//! processes  {pid, start, waiting} each
+//! stripes    {counter, used, hash of each lease, each lease {token, start, since, abandoned, label, its waiters}} each
+//! futexes    one for each waiter of each lease
+//! ```
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -103,6 +105,18 @@ impl<'m> Memory<'m> {
         Some(Geometry { stripes: number(1)?, leases: number(2)?, waiters: number(3)?, processes: number(4)? })
     }
 
+    /// The words of a copy of the memory, for [`Memory::attach`].
+    #[must_use]
+    pub fn of_copy(bytes: &[u8]) -> Option<(Vec<AtomicU64>, Vec<AtomicU32>)> {
+        let words = |bytes: &[u8]| -> Vec<AtomicU64> {
+            bytes.as_chunks::<8>().0.iter().map(|&word| AtomicU64::new(u64::from_ne_bytes(word))).collect()
+        };
+        let geometry = Memory::geometry_of(&words(bytes.get(..HEAD * 8)?))?;
+        let (wide, narrow) = bytes.split_at_checked(geometry.words() * 8)?;
+        let futexes = narrow.as_chunks::<4>().0.iter().map(|&half| AtomicU32::new(u32::from_ne_bytes(half))).collect();
+        Some((words(wide), futexes))
+    }
+
     /// Memory that is in use.
     #[must_use]
     pub fn attach(words: &'m [AtomicU64], futexes: &'m [AtomicU32]) -> Option<Memory<'m>> {
@@ -193,6 +207,10 @@ mod tests {
         let _ = Memory::format(&words, &futexes, geometry, Process::current());
         let attached = Memory::attach(&words, &futexes).unwrap();
         assert_eq!((attached.geometry, attached.server()), (geometry, Process::current()));
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect();
+        let (copy, _) = Memory::of_copy(&bytes).unwrap();
+        assert_eq!(Memory::geometry_of(&copy), Some(geometry));
+        assert!(Memory::of_copy(&bytes[..bytes.len() - 1]).is_none() && Memory::of_copy(&bytes[..10]).is_none());
         assert!(Memory::attach(&words[1..], &futexes).is_none());
         assert!(Memory::attach(&words[..words.len() - 1], &futexes).is_none());
         words[0].store(VERSION + 1, Ordering::Relaxed);

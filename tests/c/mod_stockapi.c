@@ -3,6 +3,7 @@
  *
  *     load  get=k  set=k:v  unset=k  save     the optional functions; set without a value and unset pass NULL
  *     getnull=k  setnull=k:v                  the same with no session_rec, which means "the one of this request"
+ *     incr=k                                  get, and set to one more
  *     entries                                 `k=v` of all entries, in their order
  *     raw=k:v                                 writes into the entries directly and sets dirty
  *     facts                                   the fields of the session_rec
@@ -29,6 +30,17 @@ static const char *get(script *s, session_rec *z)
 static const char *set(script *s, session_rec *z)
 {
     return ops_show_number(s, session_set(s->r, z, s->key, s->value));
+}
+
+static const char *do_incr(script *s)
+{
+    const char *value = NULL, *more;
+    apr_status_t status = session_get(s->r, s->session, s->arg, &value);
+
+    more = ops_show_number(s, ops_number(value) + 1);
+    if (!status)
+        status = session_set(s->r, s->session, s->arg, more);
+    return apr_psprintf(s->r->pool, "%d %s", status, more);
 }
 
 static const char *do_load(script *s)
@@ -113,7 +125,7 @@ static const char *do_facts(script *s)
 #define OP(name) { #name, do_##name }
 
 static const operation OPERATIONS[] = {
-    OP(load), OP(save), OP(get), OP(getnull), OP(set), OP(setnull), OP(unset), OP(entries), OP(raw), OP(facts),
+    OP(load), OP(save), OP(get), OP(getnull), OP(set), OP(setnull), OP(unset), OP(incr), OP(entries), OP(raw), OP(facts),
     { NULL, NULL },
 };
 

@@ -12,6 +12,8 @@
  *     sub=/path?query   runs a sub-request after sending the lines so far: what it returned, 0 for OK
  *     sleep=ms
  *     body=n            n times 'x', and a newline
+ *     pieces=n:size     sends the lines so far, and n bytes in pieces of this size
+ *     file=/path        sends the lines so far, and a file as one bucket
  *     flush             sends the lines so far, and everything below them
  *
  * and these, which say how the request ends once all operations have run:
@@ -106,6 +108,32 @@ static inline const char *ops_body(script *s)
     return NULL;
 }
 
+static inline const char *ops_pieces(script *s)
+{
+    apr_int64_t rest = ops_number(s->key);
+    apr_size_t size = (apr_size_t)ops_number(s->value);
+    char *piece = memset(apr_palloc(s->r->pool, size), 'x', size);
+
+    ops_send(s);
+    for (; rest > 0; rest -= size)
+        if (ap_rwrite(piece, (int)size, s->r) < 0)
+            break;
+    return NULL;
+}
+
+static inline const char *ops_file(script *s)
+{
+    apr_finfo_t info;
+    apr_size_t sent;
+    apr_file_t *file;
+
+    ops_send(s);
+    if (apr_file_open(&file, s->arg, APR_FOPEN_READ | APR_FOPEN_SENDFILE_ENABLED, 0, s->r->pool)
+        || apr_file_info_get(&info, APR_FINFO_SIZE, file) || ap_send_fd(file, s->r, 0, (apr_size_t)info.size, &sent))
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, s->r, "cannot send %s", s->arg);
+    return NULL;
+}
+
 static inline const char *ops_flush(script *s)
 {
     ops_send(s);
@@ -145,7 +173,8 @@ static inline const char *ops_internal(script *s)
 }
 
 static const operation ops_common[] = {
-    { "pid", ops_pid },       { "sub", ops_sub },           { "sleep", ops_sleep },       { "body", ops_body }, { "flush", ops_flush },
+    { "pid", ops_pid },       { "sub", ops_sub },       { "sleep", ops_sleep },       { "body", ops_body },         { "flush", ops_flush },
+    { "pieces", ops_pieces }, { "file", ops_file },
     { "status", ops_status }, { "bucket", ops_bucket }, { "redirect", ops_redirect }, { "internal", ops_internal }, { NULL, NULL },
 };
 

@@ -1,0 +1,77 @@
+//! Who holds the sessions of this directory now: the tables of leases of the servers that run as its owner.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use mod_session_rs::lock::leases::{InUse, in_use};
+use mod_session_rs::lock::{Memory, shm};
+use mod_session_rs::store::file::directory;
+use rustix::process::geteuid;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::output::{Output, plain, table};
+use crate::place::Place;
+
+#[derive(Serialize)]
+struct Held {
+    r#ref: String,
+    pid: u32,
+    seconds: f64,
+    waiting: usize,
+    /// Method and path.
+    request: String,
+}
+
+#[derive(Serialize)]
+struct Locks {
+    held: Vec<Held>,
+}
+
+pub fn locks(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
+    let mut held: Vec<_> = shm::servers().flat_map(leases).filter(|lease| is_stored(&place.dir, lease.hash)).map(show).collect();
+    held.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    let locks = Locks { held };
+    output.either(&locks, || {
+        let head = ["REF", "PID", "HELD", "WAITING", "REQUEST"].map(str::to_owned).to_vec();
+        let row = |held: &Held| {
+            vec![held.r#ref.clone(), held.pid.to_string(), format!("{:.1}s", held.seconds), held.waiting.to_string(), plain(&held.request)]
+        };
+        if locks.held.is_empty() {
+            return vec!["no session is held".to_owned()];
+        }
+        table(&std::iter::once(head).chain(locks.held.iter().map(row)).collect::<Vec<_>>())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the table of a server holds. One that is not ours to read, is of another version or just went away holds nothing.
+fn leases(server: u32) -> Vec<InUse> {
+    let path = Path::new(shm::DIRECTORY).join(shm::name(server).trim_start_matches('/'));
+    // Anybody may put anything there; only its owner can replace what is ours.
+    let is_ours = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.uid() == geteuid().as_raw());
+    let bytes = if is_ours { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+    let Some((words, futexes)) = Memory::of_copy(&bytes) else { return Vec::new() };
+    Memory::attach(&words, &futexes).map(in_use).unwrap_or_default()
+}
+
+/// Leases go by the first eight bytes of a key, and files by the whole.
+fn is_stored(dir: &Path, hash: u64) -> bool {
+    let [first, ..] = hash.to_be_bytes();
+    let begins = format!("{hash:016x}");
+    let mut entries = fs::read_dir(directory::sub(dir, first)).into_iter().flatten().flatten();
+    entries.any(|entry| entry.file_name().to_string_lossy().starts_with(&begins))
+}
+
+fn show(lease: InUse) -> Held {
+    let reference = &format!("{:016x}", lease.hash)[..12];
+    Held {
+        r#ref: reference.to_owned(),
+        pid: lease.holder.pid,
+        seconds: lease.holder.age.as_secs_f64(),
+        waiting: lease.waiting,
+        request: lease.holder.label,
+    }
+}

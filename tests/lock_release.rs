@@ -1,0 +1,212 @@
+//! A lease is gone before a client can make anybody wait, and whoever does not need one takes none.
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::{Client, Httpd, Mpm, mpm_tests};
+
+/// So long the next request of a session may take. It takes a few milliseconds; a machine that does ten other things may need more,
+/// and who waits for the client needs seconds.
+const PROMPT: Duration = Duration::from_millis(500);
+
+fn begin_session(httpd: &Httpd) -> Client {
+    let mut client = httpd.client();
+    client.get("/capi?open=create&set_int=n:0");
+    client
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let started = Instant::now();
+    (work(), started.elapsed())
+}
+
+fn a_client_that_does_not_read_keeps_nobody_waiting(mpm: Mpm) {
+    const SIZE: usize = 16 << 20;
+    let httpd = Httpd::with(mpm).conf("SessionDir @DIR@").file("big", &"x".repeat(SIZE)).start();
+    let big = format!("file={}", httpd.root().join("big").display());
+    for how in ["pieces=16777216:8192", &big] {
+        for page in ["/notes?incr=session.n&", "/capi?open=&incr=n&", "/stock?load&incr=n&"] {
+            let mut client = begin_session(&httpd);
+            let slow = client.clone().begin(&format!("{page}{how}"));
+            thread::sleep(Duration::from_millis(300)); // it has begun, and the socket is full
+            let asked = Instant::now();
+            let (response, took) = timed(|| client.get("/notes?incr=session.n"));
+            assert!(took < PROMPT, "{page}{how}: {took:?}");
+            assert_eq!(response.line("incr"), "2", "{page}{how}: what was changed before the body is there");
+            if page.starts_with("/notes") {
+                thread::sleep(Duration::from_secs(3).saturating_sub(asked.elapsed()));
+            }
+            let slow = slow.finish();
+            assert!(slow.body.len() >= SIZE, "{}", slow.body.len());
+            let (response, took) = timed(|| client.get("/notes?incr=session.n"));
+            assert!(took < PROMPT, "after {page}{how}: {took:?}");
+            assert_eq!(response.line("incr"), "3");
+        }
+    }
+}
+
+fn a_flush_gives_the_lease_up_and_later_changes_are_merged(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@");
+    let mut client = begin_session(&httpd);
+    let slow = client.clone().begin("/capi?open=&set_int=a:1&body=10&flush&sleep=600&open=&set_int=b:1");
+    thread::sleep(Duration::from_millis(200));
+    let (response, took) = timed(|| client.get("/capi?open=&get_int=a&set_int=c:1"));
+    assert!(took < PROMPT, "{took:?}");
+    assert_eq!(response.line("get_int"), "OK 1");
+    assert_eq!(slow.finish().lines("open"), ["OK", "OK"]);
+    assert_eq!(client.get("/capi?open=&each").line("each"), "OK a=INT b=INT c=INT n=INT");
+}
+
+fn a_sub_request_that_sends_much_gives_the_lease_of_the_page_up(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\n<Location /stock>\nSession Off\n</Location>");
+    let mut client = begin_session(&httpd);
+    let slow = client.clone().begin("/capi?open=&incr=n&sub=/stock?pieces=100000:8192&sleep=600");
+    thread::sleep(Duration::from_millis(200));
+    let (response, took) = timed(|| client.get("/notes?incr=session.n"));
+    assert!(took < PROMPT, "{took:?}");
+    assert_eq!((response.line("incr"), slow.finish().status), ("2", 200));
+}
+
+fn a_small_body_keeps_the_lease_to_the_end(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@");
+    let mut client = begin_session(&httpd);
+    let slow = client.clone().begin("/capi?open=&pieces=40000:8192&sleep=500&incr=n");
+    thread::sleep(Duration::from_millis(200));
+    let (response, took) = timed(|| client.get("/notes?incr=session.n"));
+    assert!(took > Duration::from_millis(200), "{took:?}");
+    assert!(slow.finish().text().contains("incr: OK 1") && response.line("incr") == "2");
+}
+
+/// Holds the lease of a session for a second, and asks what `ask` asks meanwhile.
+fn while_held<T>(client: &Client, ask: impl FnOnce(&mut Client) -> T) -> T {
+    let holder = client.clone().begin("/notes?incr=session.n&sleep=1000");
+    thread::sleep(Duration::from_millis(200));
+    let (answer, took) = timed(|| ask(&mut client.clone()));
+    assert!(took < Duration::from_millis(500), "{took:?}");
+    assert_eq!(holder.finish().status, 200);
+    answer
+}
+
+fn files_cgi_programs_and_proxied_requests_do_not_wait(mpm: Mpm) {
+    let cgi = if mpm == Mpm::Prefork { "cgi" } else { "cgid" };
+    let httpd = Httpd::with(mpm)
+        .module("proxy")
+        .module("proxy_http")
+        .module(cgi)
+        .conf(
+            "SessionDir @DIR@\nScriptAlias /cgi-bin/ @ROOT@/cgi-bin/\nProxyPass /behind/ http://127.0.0.1:@PORT@/hello/\n\
+             <Location /hello>\nSession Off\n</Location>\n<Location /nothing>\nSetHandler none\n</Location>",
+        )
+        .conf(if mpm == Mpm::Prefork { "" } else { "ScriptSock @ROOT@/cgid.sock" })
+        .file("htdocs/page.html", "page")
+        .file("htdocs/picture.png", "picture")
+        .file("cgi-bin/env", "#!/bin/sh\necho Content-Type: text/plain\necho\necho program\n")
+        .start();
+    fs::set_permissions(httpd.root().join("cgi-bin/env"), PermissionsExt::from_mode(0o755)).unwrap();
+    let client = begin_session(&httpd);
+    for (path, body) in
+        [("/page.html", "page"), ("/picture.png", "picture"), ("/cgi-bin/env", "program\n"), ("/behind/", "hello"), ("/nothing/", "404")]
+    {
+        let response = while_held(&client, |client| client.get(path));
+        assert!(response.text().contains(body), "{path}: {}", response.text());
+    }
+}
+
+/// Answers one handshake, and then says back what it is told.
+fn echo_server() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || -> std::io::Result<()> {
+                let mut buffer = [0; 4096];
+                let _ = stream.read(&mut buffer)?;
+                stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")?;
+                loop {
+                    match stream.read(&mut buffer)? {
+                        0 => return Ok(()),
+                        length => stream.write_all(&buffer[..length])?,
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+fn a_web_socket_holds_nobody_up_and_waits_for_nobody(mpm: Mpm) {
+    let port = echo_server();
+    let httpd = Httpd::with(mpm)
+        .module("proxy")
+        .module("proxy_http")
+        .module("proxy_wstunnel")
+        .conf(&format!("SessionDir @DIR@\nProxyPass /socket ws://127.0.0.1:{port}/ upgrade=websocket"))
+        .start();
+    let client = begin_session(&httpd);
+    let cookie = client.cookie("sid").unwrap().to_owned();
+    let mut socket = while_held(&client, |_| {
+        let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, httpd.port())).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let request = format!(
+            "GET /socket HTTP/1.1\r\nHost: localhost\r\nCookie: sid={cookie}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            assert_eq!(socket.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&head));
+            head.push(byte[0]);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+        socket
+    });
+    let (response, took) = timed(|| client.clone().get("/notes?incr=session.n"));
+    assert!(took < PROMPT && response.status == 200, "{took:?} beside an open socket");
+    socket.write_all(b"still there").unwrap();
+    let mut answer = [0; 11];
+    socket.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"still there");
+}
+
+fn a_handshake_that_a_handler_of_ours_answers_takes_no_lease(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@");
+    let client = begin_session(&httpd);
+    let handshake = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")];
+    while_held(&client, |client| assert_eq!(client.get_with("/capi?open=&set_int=m:1&save", &handshake).line("save"), "OK"));
+    // An ordinary request waits, whatever it says it could become.
+    let holder = client.clone().begin("/notes?sleep=600");
+    thread::sleep(Duration::from_millis(200));
+    let (_, took) = timed(|| client.clone().get_with("/notes?get=session.n", &[("Connection", "Upgrade"), ("Upgrade", "h2c")]));
+    assert!(took > Duration::from_millis(200), "{took:?}");
+    holder.finish();
+}
+
+fn an_internal_redirect_to_a_file_gives_the_lease_up(mpm: Mpm) {
+    const SIZE: usize = 16 << 20;
+    let httpd = Httpd::with(mpm).conf("SessionDir @DIR@").file("htdocs/big.bin", &"x".repeat(SIZE)).start();
+    let mut client = begin_session(&httpd);
+    let slow = client.clone().begin("/notes?incr=session.n&internal=/big.bin");
+    thread::sleep(Duration::from_millis(300));
+    let (response, took) = timed(|| client.get("/notes?incr=session.n"));
+    assert!(took < PROMPT, "{took:?}");
+    assert_eq!((response.line("incr"), slow.finish().body.len()), ("2", SIZE));
+}
+
+mpm_tests!(
+    a_client_that_does_not_read_keeps_nobody_waiting,
+    a_flush_gives_the_lease_up_and_later_changes_are_merged,
+    a_sub_request_that_sends_much_gives_the_lease_of_the_page_up,
+    a_small_body_keeps_the_lease_to_the_end,
+    files_cgi_programs_and_proxied_requests_do_not_wait,
+    a_web_socket_holds_nobody_up_and_waits_for_nobody,
+    a_handshake_that_a_handler_of_ours_answers_takes_no_lease,
+    an_internal_redirect_to_a_file_gives_the_lease_up,
+);
