@@ -14,7 +14,7 @@ mod module {
 
     /// What `src/httpd` and `src/bridge` use of httpd and APR.
     const FUNCTIONS: &str = "ap_(add_output_filter|register_output_filter|remove_output_filter|pass_brigade|bucket_error_create|\
-        hook_(handler|fixups|pre_config|insert_filter|insert_error_filter|post_config|child_init|check_config)|log_rerror_|log_error_|\
+        hook_(handler|fixups|pre_config|suspend_connection|insert_filter|insert_error_filter|post_config|child_init|check_config)|log_rerror_|log_error_|\
         get_module_config|set_module_config|get_request_module_loglevel|get_server_module_loglevel|state_query|server_root_relative|\
         check_cmd_context|mutex_register|global_mutex_create|retained_data_get|retained_data_create|mpm_query|get_conn_socket|timeout_parameter_parse|run_http_scheme|unescape_urlencoded|escape_urlencoded)\
         |apr_(palloc|pstrmemdup|pool_cleanup_register|pool_pre_cleanup_register|pool_cleanup_null|table_make|table_get|table_set|\

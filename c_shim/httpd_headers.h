@@ -1,6 +1,7 @@
 /* What bindgen reads: the httpd and APR interfaces that src/httpd wraps. */
 #include "httpd.h"
 #include "http_config.h"
+#include "mpm_common.h"
 #include "http_core.h"
 #include "http_log.h"
 #include "http_protocol.h"

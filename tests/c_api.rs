@@ -109,7 +109,7 @@ fn expire_takes_storage_and_cookie_at_the_next_commit_point(mpm: Mpm) {
 }
 
 fn save_revert_and_load_do_what_their_names_say(mpm: Mpm) {
-    let httpd = Httpd::start(mpm, CONF);
+    let httpd = Httpd::start(mpm, &format!("{CONF}\nSessionLock access"));
     let mut client = httpd.client();
     let response = client.get("/capi?open=create&set_int=n:1&save&set_int=n:2&clear&revert&get_int=n");
     assert_eq!(response.line("get_int"), "OK 1");
@@ -155,7 +155,8 @@ fn too_large_is_told_at_set_and_the_old_record_survives(mpm: Mpm) {
 }
 
 fn two_requests_that_together_grow_too_large_are_told_at_save(mpm: Mpm) {
-    let httpd = Httpd::with(mpm).conf(&format!("{CONF}\nSessionMaxSize 2K")).expect_log("larger than SessionMaxSize").start();
+    let httpd =
+        Httpd::with(mpm).conf(&format!("{CONF}\nSessionLock access\nSessionMaxSize 2K")).expect_log("larger than SessionMaxSize").start();
     let mut client = httpd.client();
     client.get("/capi?open=create&set_int=n:1");
     let slow = client.clone().begin(&format!("/capi?open=create&set_text=a:{}&sleep=400&save", "x".repeat(1500)));
@@ -167,8 +168,8 @@ fn two_requests_that_together_grow_too_large_are_told_at_save(mpm: Mpm) {
 
 fn what_a_later_version_brings_answers_off(mpm: Mpm) {
     let httpd = Httpd::start(mpm, CONF);
-    let response = httpd.get("/capi?open=create&lock=1000&trylock&unlock&regenerate=1&set_user=ann");
-    for op in ["lock", "trylock", "unlock", "regenerate", "set_user"] {
+    let response = httpd.get("/capi?open=create&regenerate=1&set_user=ann");
+    for op in ["regenerate", "set_user"] {
         assert_eq!(response.line(op), "OFF", "{op}");
     }
 }

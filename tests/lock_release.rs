@@ -200,6 +200,19 @@ fn an_internal_redirect_to_a_file_gives_the_lease_up(mpm: Mpm) {
     assert_eq!((response.line("incr"), slow.finish().body.len()), ("2", SIZE));
 }
 
+/// Only event knows suspended requests.
+#[test]
+fn a_suspended_handler_holds_nothing() {
+    let mut httpd = Httpd::start(Mpm::Event, "SessionDir @DIR@");
+    let mut client = begin_session(&httpd);
+    let suspended = client.clone().begin("/capi?open=&incr=n&suspend=1500");
+    thread::sleep(Duration::from_millis(200));
+    let (response, took) = timed(|| client.get("/notes?incr=session.n"));
+    assert!(took < PROMPT, "{took:?}");
+    assert_eq!((response.line("incr"), suspended.finish().line("incr")), ("2", "OK 1"));
+    httpd.kill(); // a handler cannot hand a suspended connection back to the MPM, which would wait for it
+}
+
 mpm_tests!(
     a_client_that_does_not_read_keeps_nobody_waiting,
     a_flush_gives_the_lease_up_and_later_changes_are_merged,

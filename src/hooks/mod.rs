@@ -25,4 +25,5 @@ pub fn register() {
     hook::on_child_init::<start::Child>();
     filter::register::<response::CommitPoints>();
     hook::on_insert_filters::<response::InsertFilter>();
+    hook::on_suspend::<response::Suspended>();
 }

@@ -82,6 +82,17 @@ impl RequestEvent for InsertFilter {
     }
 }
 
+/// A handler put its request aside: what it holds, it would hold for as long as it pleases.
+pub struct Suspended;
+
+impl RequestEvent for Suspended {
+    fn run(request: Request<'_>) {
+        if let Some(Ok(mut tree)) = existing_tree(request).map(lock) {
+            give_up(&mut tree, request);
+        }
+    }
+}
+
 /// Before the first request of a tree is destroyed: for responses that never reach a content filter, such as tunnels. A tree in use is
 /// one that a signal interrupted, which ends the process (prefork): nothing of a request that did not come to its end is stored.
 pub struct LastResort;

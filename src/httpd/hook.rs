@@ -113,6 +113,17 @@ pub fn on_insert_filters<H: RequestEvent>() {
     }
 }
 
+/// Where a request is put aside, to be gone on with by whatever thread (event).
+pub fn on_suspend<E: RequestEvent>() {
+    unsafe extern "C" fn run<E: RequestEvent>(_connection: *mut ffi::conn_rec, r: *mut ffi::request_rec) {
+        if !r.is_null() {
+            // SAFETY: httpd passes the request that the connection serves.
+            guard((), || E::run(unsafe { Request::from_raw(r) }));
+        }
+    }
+    unsafe { ffi::ap_hook_suspend_connection(Some(run::<E>), null(), null(), ffi::APR_HOOK_MIDDLE as c_int) }
+}
+
 pub fn on_fixups<H: RequestHook>() {
     unsafe { ffi::ap_hook_fixups(Some(request::<H>), null(), null(), ffi::APR_HOOK_MIDDLE as c_int) }
 }

@@ -19,6 +19,7 @@
  * and these, which say how the request ends once all operations have run:
  *
  *     status=403        the handler returns this; lines not yet sent are dropped
+ *     suspend=ms        the handler returns SUSPENDED, and the request ends after that time (event MPM)
  *     bucket=403        passes an error bucket down the filters, as mod_security does, instead of returning the status
  *     redirect=/path    302 to there
  *     internal=/path?q  internal redirect; if it leads to a test handler, that one sends our lines before its own
@@ -28,9 +29,11 @@
 
 #include "httpd.h"
 #include "http_config.h"
+#include "http_connection.h"
 #include "http_log.h"
 #include "http_protocol.h"
 #include "http_request.h"
+#include "ap_mpm.h"
 #include "apr_strings.h"
 #include <string.h>
 #include <unistd.h>
@@ -134,6 +137,23 @@ static inline const char *ops_file(script *s)
     return NULL;
 }
 
+/* What is not flushed here would wait for an MPM that knows nothing of it. */
+static inline void ops_resume(void *baton)
+{
+    conn_rec *c = ((request_rec *)baton)->connection;
+
+    ap_finalize_request_protocol(baton);
+    ap_flush_conn(c);
+    ap_process_request_after_handler(baton);
+}
+
+static inline const char *ops_suspend(script *s)
+{
+    ops_send(s);
+    s->status = ap_mpm_register_timed_callback(apr_time_from_msec(ops_number(s->arg)), ops_resume, s->r) ? HTTP_NOT_IMPLEMENTED : SUSPENDED;
+    return NULL;
+}
+
 static inline const char *ops_flush(script *s)
 {
     ops_send(s);
@@ -174,7 +194,7 @@ static inline const char *ops_internal(script *s)
 
 static const operation ops_common[] = {
     { "pid", ops_pid },       { "sub", ops_sub },       { "sleep", ops_sleep },       { "body", ops_body },         { "flush", ops_flush },
-    { "pieces", ops_pieces }, { "file", ops_file },
+    { "pieces", ops_pieces }, { "file", ops_file },     { "suspend", ops_suspend },
     { "status", ops_status }, { "bucket", ops_bucket }, { "redirect", ops_redirect }, { "internal", ops_internal }, { NULL, NULL },
 };
 
