@@ -18,12 +18,13 @@ mod module {
         get_module_config|set_module_config|get_request_module_loglevel|get_server_module_loglevel|state_query|server_root_relative|\
         check_cmd_context|timeout_parameter_parse|run_http_scheme|unescape_urlencoded|escape_urlencoded)\
         |apr_(palloc|pstrmemdup|pool_cleanup_register|pool_pre_cleanup_register|pool_cleanup_null|table_make|table_get|table_set|\
-        table_setn|table_unset|table_clear|table_add|table_elts|dynamic_fn_register|brigade_cleanup|bucket_eos_create)";
+        table_setn|table_unset|table_clear|table_add|table_elts|dynamic_fn_register|dynamic_fn_retrieve|brigade_cleanup|bucket_eos_create)";
     const TYPES: &str = "module|command_rec|cmd_parms|request_rec|server_rec|conn_rec|session_rec|ap_filter_t|apr_bucket_brigade|apr_bucket|\
-        apr_table_entry_t|apr_array_header_t|ap_HOOK_session_(load|save|encode|decode)_t|unixd_config_rec|core_server_config";
+        apr_table_entry_t|apr_array_header_t|ap_HOOK_session_(load|save|encode|decode)_t|unixd_config_rec|core_server_config|\
+        ap_watchdog_t|apr_OFN_ap_watchdog_(get_instance|register_callback)_t";
     const VARIABLES: &str = "OK|DECLINED|HTTP_(INTERNAL_SERVER_ERROR|SERVICE_UNAVAILABLE|REQUEST_ENTITY_TOO_LARGE)|NOT_IN_FILES|GLOBAL_ONLY|RSRC_CONF|\
         ACCESS_CONF|OR_AUTHCFG|APR_SUCCESS|APR_EGENERAL|APR_EINVAL|APLOG_(ERR|WARNING|NOTICE|INFO|DEBUG|LEVELMASK)|\
-        MODULE_MAGIC_NUMBER_MAJOR|MODULE_MAGIC_NUMBER_MINOR|MODULE_MAGIC_COOKIE|AP_SQ_.*|APR_HOOK_.*|ap_unixd_config|\
+        MODULE_MAGIC_NUMBER_MAJOR|MODULE_MAGIC_NUMBER_MINOR|MODULE_MAGIC_COOKIE|AP_SQ_.*|APR_HOOK_.*|AP_WATCHDOG_STATE_.*|ap_unixd_config|\
         apr_bucket_type_eos|ap_bucket_type_error|core_module";
 
     pub fn build() {

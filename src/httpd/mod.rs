@@ -17,6 +17,7 @@ mod record;
 mod request;
 mod server;
 mod table;
+pub mod watchdog;
 
 pub use directive::{Contexts, Directive, Place, Setter};
 pub use guard::{guard, report_panics_to};

@@ -127,7 +127,7 @@ fn sweep_sub(store: &FileStore, sub: u8, last: &OsStr, before: Timestamp, end: I
     let end = end.max(Instant::now() + started.elapsed());
     let mut names = names.into_iter().peekable();
     while let Some(name) = names.next() {
-        if let Err(error) = sweep_one(store, &dir.join(&name), sub, before, done) {
+        if let Err(error) = sweep_one(&dir.join(&name), sub, before, done) {
             done.fail(&error);
         }
         if names.peek().is_some() && Instant::now() > end {
@@ -144,7 +144,7 @@ impl Sweep {
     }
 }
 
-fn sweep_one(store: &FileStore, path: &Path, sub: u8, before: Timestamp, done: &mut Sweep) -> Result<()> {
+fn sweep_one(path: &Path, sub: u8, before: Timestamp, done: &mut Sweep) -> Result<()> {
     let name = path.file_name().and_then(|name| name.to_str()).map_or(Name::Foreign, |name| classify(name, sub));
     let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) }; // gone meanwhile
     if found.nlink() == 0 {
