@@ -20,6 +20,9 @@ const TEMPORARY_AGE: Duration = Duration::from_secs(60);
 const CORRUPT_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 const CORRUPT_SUFFIX: &str = ".corrupt";
 
+/// Requests that wait for the processor go first, at a point where no lock is held, instead of when the scheduler's time for us is over.
+const UNYIELDING: Duration = Duration::from_micros(200);
+
 /// What the name of a file in a sub-directory says. `sub` is the byte that the sub-directory stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Name {
@@ -126,12 +129,18 @@ fn sweep_sub(store: &FileStore, sub: u8, last: &OsStr, before: Timestamp, end: I
     // Where to list the names takes longer than a slice, a pass must come to its end all the same.
     let end = end.max(Instant::now() + started.elapsed());
     let mut names = names.into_iter().peekable();
+    let mut yielded = Instant::now();
     while let Some(name) = names.next() {
         if let Err(error) = sweep_one(&dir.join(&name), sub, before, done) {
             done.fail(&error);
         }
-        if names.peek().is_some() && Instant::now() > end {
+        let now = Instant::now();
+        if names.peek().is_some() && now > end {
             return Some(name);
+        }
+        if now - yielded > UNYIELDING {
+            std::thread::yield_now();
+            yielded = Instant::now();
         }
     }
     None
