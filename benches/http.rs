@@ -84,7 +84,7 @@ fn cpu_seconds(httpd: &Httpd) -> f64 {
 
 /// System calls of a server that serves this page only, counted by strace.
 fn system_calls(path: &str) -> f64 {
-    let httpd = Httpd::with(Mpm::Prefork).workers(1).log_level("notice").conf("SessionDir @DIR@\nKeepAliveTimeout 60\nMaxKeepAliveRequests 0\n<Location /hello>\nSession Off\n</Location>\n<Location /floor>\nSession Off\n</Location>").start();
+    let httpd = Httpd::with(Mpm::Prefork).workers(1).log_level("notice").conf("SessionDir @DIR@\nSessionCleanupInterval 0\nKeepAliveTimeout 60\nMaxKeepAliveRequests 0\n<Location /hello>\nSession Off\n</Location>\n<Location /floor>\nSession Off\n</Location>").start();
     let mut client = httpd.client().keep_alive();
     client.get("/count"); // so that a page that only reads has a session
     for _ in 0..20 {

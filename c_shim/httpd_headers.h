@@ -16,3 +16,4 @@
 #include "apr_optional.h"
 #include "apr_optional_hooks.h"
 #include "mod_session.h"
+#include "mod_watchdog.h"

@@ -85,7 +85,22 @@ fn a_timeout_can_be_set_for_one_session(mpm: Mpm) {
     assert_eq!(normal.get("/capi?open=").line("open"), "OK");
 }
 
+fn a_new_session_that_never_comes_back_is_gone_after_the_new_timeout_and_one_that_did_lives_on(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionTimeout 60\nSessionNewTimeout 2");
+    let (mut lost, mut back) = (httpd.client(), httpd.client());
+    // Opened, saved and opened again in one tree, the id has not left the server yet.
+    lost.get("/capi?open=create&set_int=n:1&save&open=&add=n:1");
+    back.get("/capi?open=create&set_int=n:1");
+    millis(300);
+    assert_eq!(back.get("/capi?open=&get_int=n").line("get_int"), "OK 1");
+    millis(1900);
+    let response = lost.get("/capi?open=create&is_new&was_invalidated&len");
+    assert_eq!((response.line("is_new"), response.line("was_invalidated"), response.line("len")), ("1", "1", "0"));
+    assert_eq!(back.get("/capi?open=&get_int=n").line("get_int"), "OK 1");
+}
+
 mpm_tests!(
+    a_new_session_that_never_comes_back_is_gone_after_the_new_timeout_and_one_that_did_lives_on,
     an_idle_session_ends_and_a_used_one_lives_on,
     a_lifetime_is_extended_by_nothing,
     some_opens_do_not_renew,

@@ -157,6 +157,7 @@ impl Config {
             expiry: Expiry {
                 touch_interval: self.touch_interval.or(self.stock.expiry_update.map(|seconds| seconds.saturating_mul(MICROS))),
                 lifetime: self.lifetime.filter(|&span| span > 0),
+                new_timeout: self.new_timeout.filter(|&span| span > 0),
             },
             max_size: self.max_size.unwrap_or(DEFAULT_MAX_SIZE),
             invalidate_corrupt: self.invalidate_corrupt.unwrap_or(true),

@@ -156,7 +156,7 @@ fn update(slot: &mut Slot, request: Request<'_>, now: Timestamp) -> Result<(), S
                 return Change::Keep;
             };
             let incarnation = newest.incarnation;
-            if renews_only && incarnation == session.incarnation() && !settings.expiry.touch_due(&newest, found.expires, now) {
+            if renews_only && incarnation == session.incarnation() && !session.touch_due(&newest, found.expires, &settings.expiry, now) {
                 outcome = Ok((newest, found.expires)); // another request has just renewed it
                 return Change::Keep;
             }

@@ -6,6 +6,7 @@
 //! code (`bridge`) build on these and are not known here, but for the collectors they leave in a tree.
 
 mod caching;
+mod clean;
 pub mod commit;
 mod faults;
 pub mod lease;
@@ -22,6 +23,7 @@ pub fn register() {
     hook::on_pre_config::<start::Register>();
     hook::on_check_config::<start::Check>();
     hook::on_post_config::<start::Prepare>();
+    hook::on_post_config::<clean::Schedule>();
     hook::on_child_init::<start::Child>();
     filter::register::<response::CommitPoints>();
     hook::on_insert_filters::<response::InsertFilter>();

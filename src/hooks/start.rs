@@ -4,11 +4,12 @@
 //! that works must not end because of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::process::Uid;
 
 use super::locks;
-use crate::config::{Config, ServerConfig, StoreKind};
+use crate::config::{Config, ServerConfig, StoreKind, StorePlace};
 use crate::httpd::hook::{ChildHook, ConfigHook, EarlyHook};
 use crate::httpd::{Level, Pool, Server, Workers, is_first_reading, is_restart, report_panics_to, workers};
 use crate::store::Error;
@@ -21,11 +22,16 @@ fn parts<'s>(server: Server<'s>) -> Vec<Config> {
     std::iter::once(outer.clone()).chain(sections).collect()
 }
 
-fn directories(server: Server<'_>) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = server.and_following().flat_map(parts).filter_map(|part| Some(part.own_store()?.dir.clone())).collect();
-    found.sort();
-    found.dedup();
+/// The places of all stores of ours, each directory once.
+pub fn places(server: Server<'_>) -> Vec<Arc<StorePlace>> {
+    let mut found: Vec<_> = server.and_following().flat_map(parts).filter_map(|part| part.own_store().cloned()).collect();
+    found.sort_by(|one, other| one.dir.cmp(&other.dir));
+    found.dedup_by(|one, other| one.dir == other.dir);
     found
+}
+
+fn directories(server: Server<'_>) -> Vec<PathBuf> {
+    places(server).iter().map(|place| place.dir.clone()).collect()
 }
 
 /// Whose the session directories must be.

@@ -51,6 +51,9 @@ pub struct Session {
     changes: Changes,
     new_timeout: Option<u64>,
     renews: bool,
+    /// It was found by its id, which the client has thereby presented. One that began blank was not, however often it is opened in
+    /// the tree that made it.
+    presents: bool,
     opened: Timestamp,
     max_size: usize,
 }
@@ -70,7 +73,18 @@ impl Session {
     }
 
     fn new(identity: Option<(Id, Key)>, phase: Phase, base: Record, opened: Timestamp, max_size: usize) -> Session {
-        Session { identity, phase, base, changed: None, changes: Changes::default(), new_timeout: None, renews: false, opened, max_size }
+        Session {
+            presents: identity.is_some(),
+            identity,
+            phase,
+            base,
+            changed: None,
+            changes: Changes::default(),
+            new_timeout: None,
+            renews: false,
+            opened,
+            max_size,
+        }
     }
 
     #[must_use]
@@ -231,6 +245,12 @@ impl Session {
         self.renews = true;
     }
 
+    /// Whether this request's renewal of a record has to be written.
+    #[must_use]
+    pub fn touch_due(&self, record: &Record, expires: Timestamp, rules: &Expiry, now: Timestamp) -> bool {
+        rules.touch_due(record, expires, self.presents, now)
+    }
+
     /// Drops the changes since the last load or save.
     pub fn revert(&mut self) {
         self.changed = None;
@@ -243,7 +263,9 @@ impl Session {
     pub fn intent(&self, rules: &Expiry, now: Timestamp) -> Intent {
         match self.phase {
             Phase::New | Phase::Removed if self.has_changes() && !self.values().is_empty() => Intent::Create,
-            Phase::Stored(expires) if self.has_changes() || (self.renews && rules.touch_due(&self.base, expires, now)) => Intent::Update,
+            Phase::Stored(expires) if self.has_changes() || (self.renews && self.touch_due(&self.base, expires, rules, now)) => {
+                Intent::Update
+            }
             _ => Intent::Nothing,
         }
     }
@@ -256,7 +278,7 @@ impl Session {
             created: now,
             accessed: now,
             timeout: self.timeout(),
-            presented: false,
+            presented: self.presents,
             user: self.base.user.clone(),
             values: self.values().clone(),
         }
@@ -271,7 +293,7 @@ impl Session {
         self.changes.apply(&mut newest.values);
         if self.renews {
             newest.accessed = newest.accessed.not_after(now).max(self.opened);
-            newest.presented = true;
+            newest.presented |= self.presents;
         }
         newest.timeout = self.new_timeout.unwrap_or(newest.timeout);
         let expires = match (self.renews, self.new_timeout) {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{Blob, Change, Cursor, Durability, Entry, Outcome, Store};
+use super::{Blob, Change, Cursor, Durability, Entry, Outcome, Store, Sweep};
 use crate::session::{Key, Timestamp};
 
 const NOW: Durability = Durability::Process;
@@ -37,6 +37,7 @@ pub fn run(store: &dyn Store) {
     parallel_updates_are_all_kept(store);
     only_one_of_many_creators_wins(store);
     a_sweep_deletes_what_expired_and_nothing_else(store);
+    a_pass_in_the_finest_slices_sees_each_record_once(store);
 }
 
 fn what_is_created_is_loaded(store: &dyn Store) {
@@ -170,4 +171,38 @@ fn a_sweep_deletes_what_expired_and_nothing_else(store: &dyn Store) {
         })
         .unwrap();
     assert!(seen.contains(&edge) && seen.contains(&live) && !seen.contains(&old));
+}
+
+/// While others come and go between the slices.
+fn a_pass_in_the_finest_slices_sees_each_record_once(store: &dyn Store) {
+    // Next to each other too, as a crowd of sessions is.
+    let near = |n: u8| Key([[0x77; 31].as_slice(), &[n]].concat().try_into().unwrap());
+    let mut records = 0;
+    store
+        .each(&mut |_, _| {
+            records += 1;
+            true
+        })
+        .unwrap();
+    for n in 0..20 {
+        for key in [key(), near(2 * n)] {
+            assert!(store.create(&key, &blob(u64::MAX, b"stays"), NOW).unwrap());
+            records += 1;
+        }
+        store.create(&near(2 * n + 1), &blob(5, b"goes"), NOW).unwrap();
+    }
+    let (mut pass, mut slices) = (Sweep { next: Some(Cursor::default()), ..Sweep::default() }, 0);
+    let mut passing: Option<Key> = None;
+    while let Some(from) = pass.next.take() {
+        pass.add(store.sweep(Timestamp(9), Duration::ZERO, from).unwrap());
+        if let Some(key) = passing.replace(key()) {
+            store.update(&key, NOW, &mut |_| Change::Delete).unwrap();
+        }
+        store.create(passing.as_ref().unwrap(), &blob(u64::MAX, b"passes by"), NOW).unwrap();
+        slices += 1;
+        assert!(slices < 10_000, "the pass does not come further");
+    }
+    assert_eq!((pass.deleted, pass.failed), (20, 0));
+    let passed_by = pass.seen - pass.deleted - records;
+    assert!(slices > 20 && passed_by <= slices, "{pass:?} of {records} records in {slices} slices");
 }

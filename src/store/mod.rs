@@ -65,23 +65,39 @@ pub enum Error {
 
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Where a sweep goes on. The default is the beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Cursor(pub u32);
+/// Where a sweep goes on. The default is the beginning; the rest means something to the store that made it only.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cursor(Vec<u8>);
 
 /// What a slice of a sweep did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Sweep {
     pub seen: u64,
     pub deleted: u64,
+    /// Damaged records that were put aside, and which was the first.
     pub corrupt: u64,
-    /// Records that could not be looked at, and why the first could not; the sweep went on behind them.
+    pub damage: Option<String>,
+    /// What could not be looked at, and why the first could not; the sweep went on behind it.
     pub failed: u64,
     pub failure: Option<String>,
     /// The first thing that is not ours, left alone.
     pub foreign: Option<PathBuf>,
     /// Where to go on; `None`: the pass is complete.
     pub next: Option<Cursor>,
+}
+
+impl Sweep {
+    /// Adds the slice that followed.
+    pub fn add(&mut self, slice: Sweep) {
+        self.seen += slice.seen;
+        self.deleted += slice.deleted;
+        self.corrupt += slice.corrupt;
+        self.damage = self.damage.take().or(slice.damage);
+        self.failed += slice.failed;
+        self.failure = self.failure.take().or(slice.failure);
+        self.foreign = self.foreign.take().or(slice.foreign);
+        self.next = slice.next;
+    }
 }
 
 /// One entry of [`Store::each`].
@@ -116,7 +132,9 @@ pub trait Store: Send + Sync {
     /// The store failed.
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()>;
 
-    /// Deletes what expired before `before`, for about `slice`, going on at `from`.
+    /// Deletes what expired before `before`, for `slice` and some milliseconds at most, going on at `from`. It waits for nobody: a
+    /// record that is being written is left for the next pass. However short the slice, it comes further; a pass shows each record
+    /// that was there all the time once.
     ///
     /// # Errors
     /// The store failed.

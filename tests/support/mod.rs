@@ -23,6 +23,7 @@ pub mod apxs;
 mod client;
 mod httpd;
 mod log;
+pub mod sessions;
 mod setup;
 
 #[allow(unused_imports)]

@@ -96,18 +96,10 @@ struct Collected {
 pub fn collect(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let before = now().minus(GRACE);
-    let mut done = Sweep::default();
     // A sweep takes an empty directory into use, which is the server's to do.
-    let mut next = (!place.empty).then(Cursor::default);
-    while let Some(from) = next {
-        let slice = place.store.sweep(before, Duration::from_secs(1), from)?;
-        done.seen += slice.seen;
-        done.deleted += slice.deleted;
-        done.corrupt += slice.corrupt;
-        done.failed += slice.failed;
-        done.failure = done.failure.or(slice.failure);
-        done.foreign = done.foreign.or(slice.foreign);
-        next = slice.next;
+    let mut done = Sweep { next: (!place.empty).then(Cursor::default), ..Sweep::default() };
+    while let Some(from) = done.next.take() {
+        done.add(place.store.sweep(before, Duration::from_secs(1), from)?);
     }
     let collected = Collected {
         deleted: done.deleted,
@@ -123,8 +115,7 @@ pub fn collect(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> 
         if done.corrupt > 0 {
             lines.push(format!("put aside as damaged: {}", sessions(done.corrupt)));
         }
-        lines
-            .extend(collected.failure.iter().map(|why| format!("could not look at {}, first: {}", sessions(collected.failed), plain(why))));
+        lines.extend(collected.failure.iter().map(|why| format!("could not be looked at: {}, first: {}", collected.failed, plain(why))));
         lines.extend(collected.foreign.iter().map(|path| format!("left alone what is not of the store: {}", plain(path))));
         lines
     })?;

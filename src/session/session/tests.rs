@@ -2,7 +2,7 @@ use super::*;
 use crate::session::id::Scope;
 
 const NOW: Timestamp = Timestamp(1_000_000_000);
-const RULES: Expiry = Expiry { touch_interval: None, lifetime: None };
+const RULES: Expiry = Expiry { touch_interval: None, lifetime: None, new_timeout: None };
 
 fn stored() -> (Session, Record) {
     let mut first = Session::blank(NOW, 1800, 4096);
@@ -109,4 +109,29 @@ fn accessed_stays_the_access_before_this_request() {
     assert_eq!((merged.accessed, expires), (later, RULES.at_write(&merged, later)));
     session.saved(merged, expires);
     assert_eq!(session.accessed(), NOW);
+}
+
+#[test]
+fn only_a_session_that_was_found_by_its_id_counts_as_presented() {
+    let rules = Expiry { new_timeout: Some(60_000_000), ..RULES };
+    let mut maker = Session::blank(NOW, 1800, 4096);
+    maker.set("n", Value::Int(1)).unwrap();
+    let record = maker.record_to_create(42, NOW);
+    let expires = rules.at_write(&record, NOW);
+    maker.saved(record.clone(), expires);
+    maker.renew();
+    assert_eq!(maker.intent(&rules, NOW.plus(1)), Intent::Nothing, "opened again within the tree that made it");
+    maker.set("n", Value::Int(2)).unwrap();
+    let (record, expires) = maker.merged(record, expires, &rules, NOW.plus(1)).unwrap();
+    assert_eq!((record.presented, expires), (false, NOW.plus(60_000_000)));
+
+    let (mut client, _) = stored();
+    client.reloaded(record.clone(), expires);
+    client.renew();
+    let back = NOW.plus(2_000_000);
+    assert_eq!(client.intent(&rules, back), Intent::Update);
+    let (record, expires) = client.merged(record, expires, &rules, back).unwrap();
+    assert_eq!((record.presented, expires), (true, RULES.at_write(&record, back)));
+    client.removed();
+    assert!(client.record_to_create(43, back).presented, "the client knows this id");
 }

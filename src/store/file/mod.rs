@@ -211,8 +211,7 @@ impl Store for FileStore {
             Err(error) => matches!(error, Error::Corrupt(_)),
         };
         if damaged && is_ours(&file.metadata()?) {
-            let aside = sweep::corrupt_name(&path);
-            std::fs::rename(&path, &aside).map_err(|error| Error::Io(path, error))?;
+            sweep::put_aside(&path)?;
         }
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! Walking over a store: cleaning, listing.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -16,6 +19,9 @@ const TEMPORARY_AGE: Duration = Duration::from_secs(60);
 /// Damaged records are kept for inspection this long.
 const CORRUPT_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 const CORRUPT_SUFFIX: &str = ".corrupt";
+
+/// Requests that wait for the processor go first, at a point where no lock is held, instead of when the scheduler's time for us is over.
+const UNYIELDING: Duration = Duration::from_micros(200);
 
 /// What the name of a file in a sub-directory says. `sub` is the byte that the sub-directory stands for.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,38 +65,95 @@ fn older_than(found: &Metadata, age: Duration) -> bool {
     SystemTime::now().duration_since(changed).is_ok_and(|since| since > age)
 }
 
-/// The entries of a sub-directory. One that was never needed has none.
-fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
-    match std::fs::read_dir(dir) {
-        Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(Error::Io(dir.to_owned(), error)),
+/// The names in a sub-directory. One that was never needed has none.
+fn names(dir: &Path) -> Result<Vec<OsString>> {
+    let names = std::fs::read_dir(dir).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
+    match names {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        names => names.map_err(|error| Error::Io(dir.to_owned(), error)),
+    }
+}
+
+/// How far a sweep has come: through all sub-directories before `sub`, and in that through all names up to `last`. What comes and
+/// goes meanwhile moves nothing else, as a number of entries would.
+struct Position {
+    sub: u8,
+    last: OsString,
+}
+
+impl Position {
+    fn decode(cursor: Cursor) -> Position {
+        let mut bytes = cursor.0.into_iter();
+        Position { sub: bytes.next().unwrap_or(0), last: OsString::from_vec(bytes.collect()) }
+    }
+
+    fn encode(self) -> Cursor {
+        Cursor(std::iter::once(self.sub).chain(self.last.into_vec()).collect())
     }
 }
 
 pub fn sweep(store: &FileStore, before: Timestamp, slice: Duration, from: Cursor) -> Result<Sweep> {
-    let started = Instant::now();
-    let mut done = Sweep::default();
+    let end = Instant::now() + slice;
     if !directory::is_claimed(&store.dir)? {
         directory::claim(&store.dir)?;
     }
-    for number in from.0..256 {
-        if started.elapsed() > slice && number > from.0 {
-            done.next = Some(Cursor(number));
-            return Ok(done);
+    let mut done = Sweep::default();
+    let Position { sub: first, mut last } = Position::decode(from);
+    for sub in first..=255 {
+        if sub > first && Instant::now() > end {
+            done.next = Some(Position { sub, last }.encode());
+            break;
         }
-        let byte = u8::try_from(number).expect("below 256");
-        for path in entries(&directory::sub(&store.dir, byte))? {
-            if let Err(error) = sweep_one(store, &path, byte, before, &mut done) {
-                done.failed += 1;
-                done.failure.get_or_insert_with(|| error.to_string());
-            }
+        if let Some(last) = sweep_sub(store, sub, &last, before, end, &mut done) {
+            done.next = Some(Position { sub, last }.encode());
+            break;
         }
+        last.clear();
     }
     Ok(done)
 }
 
-fn sweep_one(store: &FileStore, path: &Path, sub: u8, before: Timestamp, done: &mut Sweep) -> Result<()> {
+/// Sweeps over the names behind `last` in a sub-directory; answers the name it came to, if the time was over before the end.
+fn sweep_sub(store: &FileStore, sub: u8, last: &OsStr, before: Timestamp, end: Instant, done: &mut Sweep) -> Option<OsString> {
+    let started = Instant::now();
+    let dir = directory::sub(&store.dir, sub);
+    let mut names = match names(&dir) {
+        Ok(names) => names,
+        Err(error) => {
+            done.fail(&error);
+            return None;
+        }
+    };
+    names.retain(|name| name.as_os_str() > last);
+    names.sort_unstable();
+    // Where to list the names takes longer than a slice, a pass must come to its end all the same.
+    let end = end.max(Instant::now() + started.elapsed());
+    let mut names = names.into_iter().peekable();
+    let mut yielded = Instant::now();
+    while let Some(name) = names.next() {
+        if let Err(error) = sweep_one(&dir.join(&name), sub, before, done) {
+            done.fail(&error);
+        }
+        let now = Instant::now();
+        if names.peek().is_some() && now > end {
+            return Some(name);
+        }
+        if now - yielded > UNYIELDING {
+            std::thread::yield_now();
+            yielded = Instant::now();
+        }
+    }
+    None
+}
+
+impl Sweep {
+    fn fail(&mut self, error: &Error) {
+        self.failed += 1;
+        self.failure.get_or_insert_with(|| error.to_string());
+    }
+}
+
+fn sweep_one(path: &Path, sub: u8, before: Timestamp, done: &mut Sweep) -> Result<()> {
     let name = path.file_name().and_then(|name| name.to_str()).map_or(Name::Foreign, |name| classify(name, sub));
     let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) }; // gone meanwhile
     if found.nlink() == 0 {
@@ -103,43 +166,62 @@ fn sweep_one(store: &FileStore, path: &Path, sub: u8, before: Timestamp, done: &
     match name {
         Name::Temporary if older_than(&found, TEMPORARY_AGE) => remove(path),
         Name::Corrupt if older_than(&found, CORRUPT_AGE) => remove(path),
-        Name::Record(key) => sweep_record(store, path, key, before, done),
+        Name::Record(key) => sweep_record(path, key, before, done),
         _ => Ok(()),
     }
 }
 
-fn sweep_record(store: &FileStore, path: &Path, key: Key, before: Timestamp, done: &mut Sweep) -> Result<()> {
+fn sweep_record(path: &Path, key: Key, before: Timestamp, done: &mut Sweep) -> Result<()> {
+    let file = match RecordFile::open(path, key, Access::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()), // gone meanwhile
+        Err(error) => return Err(Error::Io(path.to_owned(), error)),
+    };
     done.seen += 1;
-    match store.load(&key) {
-        Ok(Some(blob)) if blob.expires < before => {}
-        Err(Error::Corrupt(_)) => {
-            done.corrupt += 1;
-            return store.quarantine(&key, &|_| false);
-        }
-        Ok(_) => return Ok(()),
+    match file.newest_unlocked() {
+        Ok(Some(blob)) if blob.expires >= before => return Ok(()),
+        Err(Error::Newer(_)) => return Ok(()),
+        Ok(_) => {} // expired, torn or damaged: judged under the lock
         Err(error) => return Err(error),
     }
-    // Judged again under the lock; whoever holds it is using the session.
-    let Ok(file) = RecordFile::open(path, key, Access::Write) else { return Ok(()) };
-    if file.try_lock()? && file.is_linked()? && file.newest().is_ok_and(|newest| newest.blob.expires < before) {
-        remove(path)?;
-        done.deleted += 1;
+    // Whoever holds it is using the session, or has just replaced it.
+    if !file.try_lock()? || !file.is_linked()? {
+        return Ok(());
+    }
+    match file.newest() {
+        Ok(newest) if newest.blob.expires < before => {
+            remove(path)?;
+            done.deleted += 1;
+        }
+        Err(error @ Error::Corrupt(_)) if is_ours(&file.metadata()?) => {
+            put_aside(path)?;
+            done.corrupt += 1;
+            done.damage.get_or_insert_with(|| error.to_string());
+        }
+        Err(Error::Corrupt(_) | Error::Newer(_)) | Ok(_) => {}
+        Err(error) => return Err(error),
     }
     Ok(())
 }
 
+/// Takes a damaged record out of the way, for inspection. The caller holds its lock.
+pub fn put_aside(path: &Path) -> Result<()> {
+    std::fs::rename(path, corrupt_name(path)).map_err(|error| Error::Io(path.to_owned(), error))
+}
+
 fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::Io(path.to_owned(), error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::Io(path.to_owned(), error)),
         _ => Ok(()),
     }
 }
 
 pub fn each(store: &FileStore, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> Result<()> {
     for byte in 0..=255 {
-        for path in entries(&directory::sub(&store.dir, byte))? {
-            let name = path.file_name().and_then(|name| name.to_str()).map_or(Name::Foreign, |name| classify(name, byte));
-            let Name::Record(key) = name else { continue };
+        let sub = directory::sub(&store.dir, byte);
+        for name in names(&sub)? {
+            let Some(Name::Record(key)) = name.to_str().map(|name| classify(name, byte)) else { continue };
+            let path = sub.join(&name);
             // A link or a pipe under the name of a record must not end the walk.
             if !std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
                 continue;

@@ -126,17 +126,62 @@ fn links_and_foreign_files_are_not_followed_read_or_deleted() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_does_not_end_a_sweep() {
+fn what_cannot_be_read_does_not_end_a_sweep() {
     let (_place, store) = store();
     for byte in [0x11, 0x5a, 0xee] {
         store.create(&Key([byte; 32]), &blob(b"x"), Durability::Process).unwrap();
     }
-    let path = store.path(&KEY);
-    std::fs::write(&path, [&std::fs::read(&path).unwrap()[..40], &[0xff; 2040]].concat()).unwrap(); // torn, and in use
-    let holder = RecordFile::open(&path, KEY, Access::Write).unwrap();
-    holder.lock().unwrap();
+    let sub = parent(&store.path(&KEY)).to_owned();
+    std::fs::remove_dir_all(&sub).unwrap();
+    std::fs::write(&sub, "not a directory").unwrap();
     let swept = store.sweep(Timestamp::NEVER, Duration::from_secs(60), Cursor::default()).unwrap();
-    assert_eq!((swept.deleted, swept.failed, swept.next), (2, 1, None), "{swept:?}");
+    assert_eq!((swept.deleted, swept.failed, swept.next), (2, 1, None));
+    assert!(swept.failure.unwrap().contains("/5a: "));
+}
+
+#[test]
+fn a_sweep_waits_for_nobody_and_leaves_what_is_in_use() {
+    let (_place, store) = store();
+    let torn = Key([0x11; 32]);
+    for key in [KEY, torn] {
+        store.create(&key, &blob(b"x"), Durability::Process).unwrap();
+    }
+    let path = store.path(&torn);
+    std::fs::write(&path, [&std::fs::read(&path).unwrap()[..40], &[0xff; 2040]].concat()).unwrap();
+    let hold = |key: Key| {
+        let holder = RecordFile::open(&store.path(&key), key, Access::Write).unwrap();
+        holder.lock().unwrap();
+        holder
+    };
+    let holders = [hold(KEY), hold(torn)];
+    let sweep = || store.sweep(Timestamp::NEVER, Duration::from_secs(60), Cursor::default()).unwrap();
+    let started = std::time::Instant::now();
+    let swept = sweep();
+    assert!(started.elapsed() < Duration::from_secs(2), "it waited {:?}", started.elapsed());
+    assert_eq!((swept.seen, swept.deleted, swept.corrupt, swept.failed), (2, 0, 0, 0));
+    drop(holders);
+    let swept = sweep();
+    assert_eq!((swept.seen, swept.deleted, swept.corrupt, swept.failed), (2, 1, 1, 0));
+    assert!(swept.damage.unwrap().contains(&torn.hex()) && sweep::corrupt_name(&path).exists());
+}
+
+#[test]
+fn a_slice_ends_when_its_time_is_over_also_within_a_sub_directory() {
+    let (_place, store) = store();
+    for n in 0..3000u16 {
+        let mut key = KEY;
+        key.0[1..3].copy_from_slice(&n.to_be_bytes());
+        store.create(&key, &blob(b"x"), Durability::Process).unwrap();
+    }
+    let (mut pass, mut slices, mut longest) = (Sweep { next: Some(Cursor::default()), ..Sweep::default() }, 0, 0);
+    while let Some(from) = pass.next.take() {
+        let slice = store.sweep(Timestamp(1), Duration::from_millis(1), from).unwrap();
+        longest = slice.seen.max(longest);
+        slices += 1;
+        pass.add(slice);
+    }
+    assert_eq!((pass.seen, pass.deleted), (3000, 0));
+    assert!(slices > 3 && longest < 2000, "{slices} slices, the longest of {longest} records");
 }
 
 #[test]

@@ -1,0 +1,63 @@
+//! Session files that no request made: thousands of them, of any age, made through the library.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, UNIX_EPOCH};
+
+use mod_session_rs::session::{Key, Record, Timestamp, Value, Values};
+use mod_session_rs::store::file::{FileStore, directory};
+use mod_session_rs::store::{Blob, Durability, Store};
+use rustix::process::geteuid;
+
+fn now() -> Timestamp {
+    Timestamp(UNIX_EPOCH.elapsed().expect("a clock").as_micros().try_into().expect("64 bits"))
+}
+
+/// Puts the sessions of these numbers into a directory, made if it is missing, and gives all of it to the server's user. Session `n`
+/// expired for as long as `expired_for` says, or lives.
+pub fn put(dir: &Path, numbers: impl IntoIterator<Item = u32>, expired_for: impl Fn(u32) -> Option<Duration>) {
+    if !directory::is_claimed(dir).expect("a look at the directory") {
+        directory::make(dir, None).expect("a directory for sessions");
+        directory::claim(dir).expect("its marker");
+    }
+    let store = FileStore::new(dir.to_owned());
+    let mut values = Values::default();
+    values.set("name", Value::Text("somebody who was here".into()));
+    let record = Record { incarnation: 1, created: now(), accessed: now(), timeout: 1800, presented: true, user: None, values };
+    let bytes = record.encode();
+    for n in numbers {
+        let expires = match expired_for(n) {
+            Some(span) => now().minus(span.as_micros().try_into().expect("a short time")),
+            None => now().plus(1_800_000_000),
+        };
+        let blob = Blob { expires, bytes: bytes.clone() };
+        assert!(store.create(&key(n), &blob, Durability::Process).expect("a session"), "session {n} is there");
+    }
+    if geteuid().is_root() {
+        let status = Command::new("chown").args(["-R", "www-data:www-data"]).arg(dir).status().expect("chown");
+        assert!(status.success());
+    }
+}
+
+/// Spread over the sub-directories, as those of requests are.
+fn key(n: u32) -> Key {
+    let mut bytes = [0x5a; 32];
+    bytes[0] = (n % 256) as u8;
+    bytes[1..5].copy_from_slice(&n.wrapping_mul(0x9e37_79b9).to_le_bytes());
+    Key(bytes)
+}
+
+/// All files in the sub-directories of a session directory.
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    let subs = fs::read_dir(dir).into_iter().flatten().flatten();
+    subs.flat_map(|sub| fs::read_dir(sub.path()).into_iter().flatten().flatten()).map(|file| file.path()).collect()
+}
+
+/// Shifts all times in a directory back, as an administrator would.
+#[cfg(feature = "tool")]
+pub fn age(dir: &Path, seconds: u32) {
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_htsession"));
+    let status = tool.arg("--dir").arg(dir).args(["adjust-time", &format!("-{seconds}")]).output().expect("htsession");
+    assert!(status.status.success(), "{status:?}");
+}
