@@ -41,7 +41,8 @@ check: deps-check ## check format and lints
 	$(CARGO) clippy --all-targets --features faults -- -D warnings
 	$(CARGO) clippy --lib --no-default-features -- -D warnings
 
-bench: deps-bench build ## a counter page over HTTP, against no session and against the bare system calls
+bench: deps-bench build ## leases; a counter page over HTTP, against no session and against the bare system calls
+	$(CARGO) bench --bench lock
 	$(CARGO) bench --bench http
 
 install: ## install the module, htsession and session_api.h; DESTDIR, PREFIX and APXS count
