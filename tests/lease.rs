@@ -33,7 +33,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use mod_session_rs::lock::{Geometry, Wait, monotonic};
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
 use actor::{Actor, waiting};
 use ground::{Ground, PROCESSES, print, turn, until, wait};
@@ -207,4 +207,25 @@ fn who_waits_is_served_as_often_as_the_others() {
     print(&format!("32 processes were served {least} to {most} times; hand-offs: {}", ground.board().hand_offs));
     ground.board().assert_no_violation();
     assert!(least > 20 && (most - least) * 20 <= most.max(40), "{served:?}");
+}
+
+#[test]
+fn who_cannot_open_a_file_takes_nobody_for_dead() {
+    let (_turn, ground) = (turn(), ground());
+    let holder = Actor::start(&ground, 1, "GET /", &wait(0));
+    assert_eq!(holder.answer(), "held");
+    let waiter = Actor::start(&ground, 2, "GET /", &wait(10_000));
+    until("one waits", || waiting(&ground) == 1);
+    let no_descriptors = || {
+        let limit = Rlimit { current: Some(0), maximum: Some(0) };
+        setrlimit(Resource::Nofile, limit).expect("a lower limit");
+    };
+    let poor = Actor::start_after(&ground, 3, "GET /", &wait(300), no_descriptors);
+    let answer = poor.answer();
+    assert!(answer.starts_with("Timeout("), "{answer}");
+    assert_eq!((waiting(&ground), waiter.answered()), (1, None));
+    holder.let_go();
+    assert_eq!(waiter.answer(), "held");
+    waiter.let_go();
+    ground.board().assert_no_violation();
 }
