@@ -41,8 +41,8 @@ check: deps-check ## check format and lints
 	$(CARGO) clippy --all-targets --features faults -- -D warnings
 	$(CARGO) clippy --lib --no-default-features -- -D warnings
 
-bench: deps-bench build ## a counter page over HTTP, against no session, bare system calls, and during a cleaning pass
-	$(CARGO) bench --bench http --bench cleaning
+bench: deps-bench build ## leases; a counter page over HTTP, against no session, bare system calls, and during a cleaning pass
+	$(CARGO) bench --bench lock --bench http --bench cleaning
 
 install: ## install the module, htsession and session_api.h; DESTDIR, PREFIX and APXS count
 	$(if $(LIBEXECDIR),,$(error $(APXS) not found: make deps))

@@ -47,8 +47,11 @@ impl Held {
 }
 
 impl Drop for Held {
+    /// The end of a request that did not end in the ordinary way, perhaps in a child that its handler forked.
     fn drop(&mut self) {
-        self.give_back();
+        if self.lease.is_some() && self.locks.leases.is_here() {
+            self.give_back();
+        }
     }
 }
 
@@ -59,6 +62,11 @@ impl Leases {
 
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()
+    }
+
+    /// A child that a handler forked has a copy of what its parent holds.
+    pub fn is_copy(&self) -> bool {
+        self.held.iter().any(|held| !held.locks.leases.is_here())
     }
 
     pub fn keep(&mut self, granted: Granted) {

@@ -105,6 +105,9 @@ impl RequestEvent for LastResort {
             Ok(None) => return,
             Err(Broken) => return abandon(tree),
         };
+        if tree.leases.is_copy() {
+            return;
+        }
         tree.headers_sent = true;
         commit_all(&mut tree, request);
         release_all(&mut tree, request);

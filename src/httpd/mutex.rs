@@ -99,29 +99,34 @@ impl Mutexes {
 }
 
 impl GlobalMutex {
+    /// `None`: somebody else has it.
+    fn try_lock(&self) -> Result<Option<Guard<'_>>, String> {
+        // SAFETY: a live mutex, attached.
+        match unsafe { ffi::apr_global_mutex_trylock(self.raw) } {
+            status if status == ffi::APR_EBUSY as ffi::apr_status_t => Ok(None),
+            status => checked(status).map(|()| Some(Guard(self))),
+        }
+    }
+
     /// Waits for the mutex at most so long. A holder that was killed is passed over by the system.
     pub fn lock(&self, patience: Duration) -> Result<Guard<'_>, String> {
+        // Mostly it is free, and no clock need be read.
+        if let Some(guard) = self.try_lock()? {
+            return Ok(guard);
+        }
         if self.is_timed {
             let micros = i64::try_from(patience.as_micros()).unwrap_or(i64::MAX);
             // SAFETY: a live mutex, attached.
-            checked(unsafe { ffi::apr_global_mutex_timedlock(self.raw, micros) })?;
-            return Ok(Guard(self));
+            return checked(unsafe { ffi::apr_global_mutex_timedlock(self.raw, micros) }).map(|()| Guard(self));
         }
         // APR waits for files in steps of 10 ms; sections here take microseconds.
         let started = Instant::now();
         for attempt in 0_u32.. {
-            // SAFETY: as above.
-            let status = unsafe { ffi::apr_global_mutex_trylock(self.raw) };
-            if status != ffi::APR_EBUSY as ffi::apr_status_t {
-                checked(status)?;
-                return Ok(Guard(self));
-            }
-            if attempt < 50 {
-                std::thread::yield_now();
-            } else if started.elapsed() > patience {
-                break;
-            } else {
-                std::thread::sleep(Duration::from_micros(100));
+            match self.try_lock()? {
+                Some(guard) => return Ok(guard),
+                None if attempt < 50 => std::thread::yield_now(),
+                None if started.elapsed() > patience => break,
+                None => std::thread::sleep(Duration::from_micros(100)),
             }
         }
         Err(format!("not granted in {patience:?}"))

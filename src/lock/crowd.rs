@@ -25,14 +25,13 @@ impl Drop for Waiting<'_> {
 impl<'m> Crowd<'m> {
     /// Finds a place for a process: a free one, or that of a dead process.
     pub fn join(memory: Memory<'m>, me: Process) -> Crowd<'m> {
-        let own = (0..memory.geometry.processes).map(|number| memory.process(number)).find_map(|[pid, start, count]| {
-            let found = pid.load(Ordering::Acquire);
-            if found != 0 && process(found, start).is_alive() {
+        let own = (0..memory.geometry.processes).map(|number| memory.process(number)).find_map(|[who, count]| {
+            let found = who.load(Ordering::Acquire);
+            if found != 0 && unpacked(found).is_alive() {
                 return None;
             }
-            pid.compare_exchange(found, u64::from(me.pid), Ordering::AcqRel, Ordering::Relaxed).ok()?;
-            start.store(me.start, Ordering::Release);
-            count.store(0, Ordering::Release);
+            who.compare_exchange(found, packed(me), Ordering::AcqRel, Ordering::Relaxed).ok()?;
+            count.store(0, Ordering::Release); // what the dead left; nobody takes the place of the living
             Some(count)
         });
         Crowd { memory, own }
@@ -61,19 +60,26 @@ impl<'m> Crowd<'m> {
     }
 
     fn count(&self) -> usize {
-        (0..self.memory.geometry.processes).map(|number| value(self.memory.process(number)[2])).sum()
+        (0..self.memory.geometry.processes).map(|number| value(self.memory.process(number)[1])).sum()
     }
 
     /// As `count`, for sure: looks who of those that count is alive.
     fn count_living(&self) -> usize {
         let all = (0..self.memory.geometry.processes).map(|number| self.memory.process(number));
-        let counting = all.filter(|[pid, start, count]| value(count) > 0 && process(pid.load(Ordering::Acquire), start).is_alive());
-        counting.map(|[.., count]| value(count)).sum()
+        let counting = all.filter(|[who, count]| value(count) > 0 && unpacked(who.load(Ordering::Acquire)).is_alive());
+        counting.map(|[_, count]| value(count)).sum()
     }
 }
 
-fn process(pid: u64, start: &AtomicU64) -> Process {
-    Process { pid: u32::try_from(pid).unwrap_or(0), start: start.load(Ordering::Acquire) }
+/// A process in one word, so that its place changes hands in one step. pids have 22 bits, and clock ticks 42 for a thousand years.
+const START_BITS: u32 = 42;
+
+fn packed(process: Process) -> u64 {
+    (u64::from(process.pid) << START_BITS) | (process.start & ((1 << START_BITS) - 1))
+}
+
+fn unpacked(who: u64) -> Process {
+    Process { pid: u32::try_from(who >> START_BITS).unwrap_or(0), start: who & ((1 << START_BITS) - 1) }
 }
 
 fn value(count: &AtomicU64) -> usize {
@@ -88,26 +94,22 @@ mod tests {
     #[test]
     fn the_dead_do_not_count_and_leave_their_place() {
         let memory = memory(1, 4, 8, 2);
-        let dead = Process { pid: 1 << 22, start: 7 };
-        let [pid, start, count] = memory.process(0);
-        pid.store(u64::from(dead.pid), Ordering::Relaxed);
-        start.store(dead.start, Ordering::Relaxed);
+        let [dead, count] = memory.process(0);
+        dead.store(packed(Process { pid: 1 << 21, start: 7 }), Ordering::Relaxed);
         count.store(5, Ordering::Relaxed);
-        let mine = memory.process(1);
-        mine[0].store(u64::from(std::process::id()), Ordering::Relaxed);
-        mine[1].store(Process::current().start, Ordering::Relaxed);
-        let crowd = Crowd { memory, own: Some(mine[2]) };
+        let me = Process::current();
+        let [mine, own] = memory.process(1);
+        mine.store(packed(me), Ordering::Relaxed);
+        let crowd = Crowd { memory, own: Some(own) };
         let first = crowd.enter(2).ok().expect("the dead do not wait");
         let second = crowd.enter(2).ok().expect("two of two");
         assert_eq!(crowd.enter(2).err(), Some(2));
         drop(first);
         let third = crowd.enter(2).ok().expect("a place came free");
         drop((second, third));
-        assert_eq!(crowd.count_living(), 0);
-        let me = Process::current();
-        let joined = Crowd::join(memory, me);
-        assert_eq!(value(memory.process(0)[0]), me.pid as usize, "the place of the dead");
-        assert!(joined.own.is_some());
-        assert_eq!(crowd.count(), 0);
+        assert_eq!((crowd.count(), crowd.count_living()), (5, 0));
+        assert!(Crowd::join(memory, me).own.is_some());
+        assert_eq!((unpacked(value(dead) as u64), crowd.count()), (me, 0), "the place of the dead");
+        assert!(Crowd::join(memory, me).own.is_none(), "no place, and so nobody of it waits");
     }
 }

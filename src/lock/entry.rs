@@ -136,9 +136,14 @@ impl<'m> Entry<'m> {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Nobody waits, nor is about to have the lease.
+    pub fn is_queue_empty(&self) -> bool {
+        self.futexes.iter().all(|word| word.load(Ordering::Relaxed) == FREE)
+    }
+
     /// How many wait, the dead among them.
     pub fn waiting(&self) -> usize {
-        self.futexes.iter().filter(|word| word.load(Ordering::Relaxed) != FREE).count()
+        self.futexes.iter().filter(|word| word.load(Ordering::Relaxed) == WAITING).count()
     }
 
     /// The processes of those who wait.
@@ -203,6 +208,11 @@ impl<'m> Entry<'m> {
         self.futexes.iter().find(|word| word.load(Ordering::Relaxed) == WAITING).expect("a waiter").store(CHOSEN, Ordering::Release);
     }
 
+    /// Whether a place is still that of this waiter, who may have been taken for dead.
+    pub fn is_place_of(&self, number: usize, token: Token) -> bool {
+        self.futexes[number].load(Ordering::Acquire) != FREE && self.cell(number)[0].load(Ordering::Relaxed) == token.0
+    }
+
     /// Leaves the queue, lease in hand or not.
     pub fn leave(&self, number: usize) {
         self.futexes[number].store(FREE, Ordering::Release);
@@ -221,8 +231,8 @@ impl<'m> Entry<'m> {
     pub fn recall(&self) {
         for (number, word) in self.futexes.iter().enumerate() {
             let token = Token(self.cell(number)[0].load(Ordering::Relaxed));
-            if word.load(Ordering::Relaxed) == CHOSEN && !self.is_held_by(token) {
-                word.store(WAITING, Ordering::Release);
+            if !self.is_held_by(token) {
+                let _ = word.compare_exchange(CHOSEN, WAITING, Ordering::AcqRel, Ordering::Relaxed);
             }
         }
     }

@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! head       version, geometry, server, flag
-//! processes  {pid, start, waiting} each
-//! stripes    {counter, used, hash of each lease, each lease {token, start, since, abandoned, label, its waiters}} each
-//! futexes    one for each waiter of each lease
+//! processes  {who, waiting} each
+//! stripes    {counter, used, hash of each lease, each lease {token, start, since, abandoned, label, its places}} each
+//! futexes    one for each place in the queue of each lease
 //! ```
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -42,8 +42,13 @@ impl Geometry {
         Geometry { stripes, leases, waiters: waiters.max(1), processes }
     }
 
+    /// Places in a queue: one more than may wait, for who was chosen leaves its own only when it wakes.
+    fn places(&self) -> usize {
+        self.waiters + 1
+    }
+
     fn entry(&self) -> usize {
-        (ENTRY_HEAD + LABEL_WORDS + 2 * self.waiters).next_multiple_of(8)
+        (ENTRY_HEAD + LABEL_WORDS + 2 * self.places()).next_multiple_of(8)
     }
 
     fn stripe(&self) -> usize {
@@ -59,7 +64,7 @@ impl Geometry {
     /// 32-bit words behind them.
     #[must_use]
     pub fn futexes(&self) -> usize {
-        (self.stripes * self.leases * self.waiters).next_multiple_of(2)
+        (self.stripes * self.leases * self.places()).next_multiple_of(2)
     }
 
     /// Bytes in all.
@@ -137,15 +142,15 @@ impl<'m> Memory<'m> {
         &self.words[7]
     }
 
-    /// pid, start and number of waiting threads of a process.
-    pub(super) fn process(&self, number: usize) -> [&'m AtomicU64; 3] {
+    /// Who a process is, and how many of its threads wait.
+    pub(super) fn process(&self, number: usize) -> [&'m AtomicU64; 2] {
         let at = HEAD + number * PROCESS;
-        [&self.words[at], &self.words[at + 1], &self.words[at + 2]]
+        [&self.words[at], &self.words[at + 1]]
     }
 
     pub(super) fn stripe(&self, number: usize) -> Stripe<'m> {
         let at = HEAD + self.geometry.processes * PROCESS + number * self.geometry.stripe();
-        let per_stripe = self.geometry.leases * self.geometry.waiters;
+        let per_stripe = self.geometry.leases * self.geometry.places();
         Stripe {
             words: &self.words[at..at + self.geometry.stripe()],
             futexes: &self.futexes[number * per_stripe..(number + 1) * per_stripe],
@@ -180,8 +185,8 @@ impl<'m> Stripe<'m> {
 
     pub fn entry(&self, number: usize) -> Entry<'m> {
         let at = STRIPE_HEAD + self.geometry.leases.next_multiple_of(8) + number * self.geometry.entry();
-        let waiters = self.geometry.waiters;
-        Entry::new(&self.words[at..at + self.geometry.entry()], &self.futexes[number * waiters..(number + 1) * waiters])
+        let places = self.geometry.places();
+        Entry::new(&self.words[at..at + self.geometry.entry()], &self.futexes[number * places..(number + 1) * places])
     }
 }
 

@@ -52,6 +52,22 @@ impl std::fmt::Display for Holder {
     }
 }
 
+/// The place of a waiter. Dropped, by an error or a panic, it is given up; should the lease still come to it, nobody has that.
+struct Place<'m> {
+    entry: Entry<'m>,
+    cell: usize,
+    token: Token,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.entry.is_place_of(self.cell, self.token) && !self.entry.give_up(self.cell) {
+            self.entry.abandon(self.token);
+            self.entry.leave(self.cell);
+        }
+    }
+}
+
 /// Why there is no lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
@@ -107,6 +123,11 @@ impl<'m, E: Exclusion> Leases<'m, E> {
         Leases { memory, exclusion, me, crowd: Crowd::join(memory, me) }
     }
 
+    /// Whether this is the process that attached. A child that a handler forked has a copy of its leases, and holds none of them.
+    pub fn is_here(&self) -> bool {
+        std::process::id() == self.me.pid
+    }
+
     pub fn memory(&self) -> Memory<'m> {
         self.memory
     }
@@ -132,12 +153,13 @@ impl<'m, E: Exclusion> Leases<'m, E> {
             stripe.entry(entry).label(label);
             Lease { stripe: number, entry, token }
         };
-        let mut buried = false;
+        let (mut buried, mut reclaimed) = (false, false);
         let mut waiting = None;
         loop {
             // Who has no place among those who wait cannot queue.
             let places = if waiting.is_some() { wait.queue.min(self.memory.geometry.waiters) } else { 0 };
-            match self.under(number, |stripe| self.look(stripe, hash, token, started, places))? {
+            let now = if waiting.is_some() { monotonic() } else { started };
+            match self.under(number, |stripe| self.look(stripe, hash, token, now, places))? {
                 Found::Mine(entry) => return Ok(lease(entry)),
                 Found::Held(entry) if wait.timeout.is_zero() => return Err(Refused::Timeout(holder(stripe.entry(entry)))),
                 Found::Held(entry) if wait.queue == 0 => return Err(Refused::QueueFull(holder(stripe.entry(entry)))),
@@ -151,9 +173,9 @@ impl<'m, E: Exclusion> Leases<'m, E> {
                     buried = true;
                 }
                 Found::QueueFull(entry) => return Err(Refused::QueueFull(holder(stripe.entry(entry)))),
-                Found::TableFull if !buried => {
+                Found::TableFull if !reclaimed => {
                     self.reclaim(number)?;
-                    buried = true;
+                    reclaimed = true;
                 }
                 Found::TableFull => return Err(Refused::TableFull),
             }
@@ -165,7 +187,7 @@ impl<'m, E: Exclusion> Leases<'m, E> {
         let Some(number) = place(stripe, hash) else { return Found::TableFull };
         let entry = stripe.entry(number);
         let stale = entry.is_abandoned() || (now.saturating_sub(entry.since()) > FRESH && entry.is_orphaned());
-        if stale || entry.token().is_none() {
+        if stale || (entry.token().is_none() && !entry.is_queue_empty()) {
             settle(entry, now);
         }
         if entry.token().is_none() {
@@ -182,32 +204,24 @@ impl<'m, E: Exclusion> Leases<'m, E> {
 
     fn queue(&self, stripe: usize, number: usize, cell: usize, token: Token, started: u64, wait: &Wait<'_>) -> Result<(), Refused> {
         let entry = self.memory.stripe(stripe).entry(number);
-        let outcome = self.sleep(stripe, entry, cell, token, started, wait);
-        if matches!(outcome, Err(Refused::Unavailable(_))) && !entry.give_up(cell) {
-            entry.abandon(token); // should the lease still be handed to this waiter, nobody is there to take it
-        }
-        if !matches!(outcome, Err(Refused::Timeout(_) | Refused::Pointless)) {
-            entry.leave(cell);
-        }
-        outcome
-    }
-
-    fn sleep(&self, stripe: usize, entry: Entry<'m>, cell: usize, token: Token, started: u64, wait: &Wait<'_>) -> Result<(), Refused> {
+        let place = Place { entry, cell, token };
         let deadline = started.saturating_add(u64::try_from(wait.timeout.as_nanos()).unwrap_or(u64::MAX));
         while !entry.is_held_by(token) {
             let now = monotonic();
-            if now >= deadline || (wait.is_pointless)() {
-                let holder = holder(entry);
-                if entry.give_up(cell) {
-                    return Err(if now >= deadline { Refused::Timeout(holder) } else { Refused::Pointless });
-                }
-            } else {
+            if !entry.is_place_of(cell, token) {
+                return Err(Unavailable("its place in the queue was lost".into()).into());
+            } else if now < deadline && !(wait.is_pointless)() {
                 entry.sleep(cell, SLICE.min(deadline - now));
+            } else if entry.give_up(cell) {
+                std::mem::forget(place);
+                let holder = holder(entry);
+                return Err(if now >= deadline { Refused::Timeout(holder) } else { Refused::Pointless });
             }
             if entry.is_chosen(cell) && !entry.is_held_by(token) {
                 // Whoever chose this waiter is about to hand the lease over, or died before that.
                 self.under(stripe, |_| entry.recall())?;
-            } else if entry.is_orphaned() {
+            }
+            if entry.is_orphaned() {
                 self.under(stripe, |_| {
                     if entry.is_orphaned() {
                         settle(entry, monotonic());
@@ -215,6 +229,8 @@ impl<'m, E: Exclusion> Leases<'m, E> {
                 })?;
             }
         }
+        std::mem::forget(place);
+        entry.leave(cell);
         Ok(())
     }
 
@@ -243,22 +259,22 @@ impl<'m, E: Exclusion> Leases<'m, E> {
     /// # Errors
     /// It had been taken over.
     pub fn release(&self, lease: &Lease) -> Result<(), Lost> {
-        if std::process::id() != self.me.pid {
-            return Ok(()); // a forked child, which holds nothing
-        }
         let released = self.under(lease.stripe, |stripe| {
             let entry = stripe.entry(lease.entry);
             if !entry.is_held_by(lease.token) {
                 return Err(Lost);
             }
-            if !entry.hand_on(monotonic()) {
+            if entry.is_queue_empty() || !entry.hand_on(monotonic()) {
                 entry.clear();
                 stripe.hashes()[lease.entry].store(0, Ordering::Relaxed);
             }
             Ok(())
         });
         released.unwrap_or_else(|_| {
-            self.memory.stripe(lease.stripe).entry(lease.entry).abandon(lease.token);
+            let entry = self.memory.stripe(lease.stripe).entry(lease.entry);
+            if entry.is_held_by(lease.token) {
+                entry.abandon(lease.token);
+            }
             Ok(())
         })
     }
@@ -288,13 +304,14 @@ fn holder(entry: Entry<'_>) -> Option<Holder> {
 
 /// Under the mutex: the holder is gone. The first living one of the queue has the lease then, or nobody.
 fn settle(entry: Entry<'_>, now: u64) {
-    if entry.waiting() > 0 {
+    if !entry.is_queue_empty() {
         entry.bury();
         entry.recall();
+        if entry.hand_on(now) {
+            return;
+        }
     }
-    if !entry.hand_on(now) {
-        entry.clear();
-    }
+    entry.clear();
 }
 
 /// Under the mutex: the entry of a hash, or else one that is free.

@@ -1,8 +1,9 @@
 //! Who holds, and whether they live.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
 /// A process, told from a later one with the same number by when it started.
@@ -17,19 +18,22 @@ impl Process {
     #[must_use]
     pub fn current() -> Process {
         let pid = std::process::id();
-        Process { pid, start: stat(pid).map_or(0, |found| found.start) }
+        Process { pid, start: if let Look::Found(stat) = look(pid) { stat.start } else { 0 } }
     }
 
     /// A zombie is dead: its parent may take a second to reap it. So is what was killed and is being taken apart: its connections are
     /// closed before it becomes a zombie, and its clients come back meanwhile. A stopped process lives.
     #[must_use]
     pub fn is_alive(self) -> bool {
-        if self.start == 0 {
-            // Without /proc a zombie counts as alive until it is reaped.
-            let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-            return pid.is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH));
+        match look(self.pid) {
+            Look::Found(stat) => (self.start == 0 || stat.start == self.start) && !stat.is_ending,
+            Look::Gone if self.start != 0 => false,
+            // Without /proc, or with no descriptor left to look there, a zombie counts as alive until it is reaped.
+            Look::Gone | Look::Failed => {
+                let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+                pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+            }
         }
-        stat(self.pid).is_some_and(|found| found.start == self.start && !found.is_ending)
     }
 }
 
@@ -38,15 +42,30 @@ struct Stat {
     is_ending: bool,
 }
 
+/// What /proc says of a process.
+enum Look {
+    Found(Stat),
+    /// There is no such process, or no /proc.
+    Gone,
+    /// It could not be asked, which says nothing of the process.
+    Failed,
+}
+
+fn look(pid: u32) -> Look {
+    let mut buffer = [0; 512];
+    match File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut buffer)) {
+        Ok(length) => parse(&buffer[..length]).map_or(Look::Failed, Look::Found),
+        Err(error) if error.kind() == ErrorKind::NotFound || Errno::from_io_error(&error) == Some(Errno::SRCH) => Look::Gone,
+        Err(_) => Look::Failed,
+    }
+}
+
 /// `PF_EXITING` of the kernel.
 const EXITING: u64 = 4;
 
-/// What /proc says of a process; `None`: there is none, or no /proc.
-fn stat(pid: u32) -> Option<Stat> {
-    let mut buffer = [0; 512];
-    let length = File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut buffer)).ok()?;
+fn parse(text: &[u8]) -> Option<Stat> {
     // The name, in parentheses, may hold anything.
-    let text = std::str::from_utf8(buffer[..length].rsplit(|&c| c == b')').next()?).ok()?;
+    let text = std::str::from_utf8(text.rsplit(|&c| c == b')').next()?).ok()?;
     let mut fields = text.split_ascii_whitespace(); // from the third on
     let state = fields.next()?;
     let flags: u64 = fields.nth(5)?.parse().ok()?;
@@ -62,6 +81,13 @@ mod tests {
 
     use super::*;
 
+    fn stat(pid: u32) -> Stat {
+        match look(pid) {
+            Look::Found(stat) => stat,
+            Look::Gone | Look::Failed => panic!("no {pid}"),
+        }
+    }
+
     #[test]
     fn zombies_and_successors_are_dead_and_stopped_processes_live() {
         let me = Process::current();
@@ -69,15 +95,14 @@ mod tests {
         assert!(!Process { start: me.start + 1, ..me }.is_alive(), "a later process with this number");
         assert!(Process { start: 0, ..me }.is_alive());
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
-        let it = Process { pid: child.id(), start: stat(child.id()).unwrap().start };
+        let it = Process { pid: child.id(), start: stat(child.id()).start };
         kill_process(Pid::from_child(&child), Signal::STOP).unwrap();
         assert!(it.is_alive());
         kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
-        while !stat(it.pid).unwrap().is_ending {
+        while !stat(it.pid).is_ending {
             std::thread::yield_now();
         }
         assert!(!it.is_alive(), "a zombie");
-        assert!(Process { start: 0, ..it }.is_alive(), "which nobody knows without /proc");
         child.wait().unwrap();
         assert!(!it.is_alive() && !Process { start: 0, ..it }.is_alive());
     }
