@@ -46,6 +46,32 @@ fn what_expired_before_the_grace_is_removed_and_nothing_else(mpm: Mpm) {
     }
 }
 
+fn opens_start_passes_by_chance_where_that_is_wanted(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionCleanupInterval 0\nSessionCleanupFrequency 10");
+    let rare = Httpd::start(mpm, "SessionDir @DIR@\nSessionCleanupInterval 0\nSessionCleanupFrequency 4000000000");
+    let (mut client, mut other) = (httpd.client(), rare.client());
+    client.get("/capi?open=create&set_int=n:1");
+    age(&httpd.dir(), 3600);
+    wait_for("a pass that deletes", || {
+        assert_eq!((httpd.client().get("/capi?open=create").status, other.get("/capi?open=create").status), (200, 200));
+        passes(&httpd, &httpd.dir()).iter().any(|line| line.contains("deleted 1 of 1 sessions")).then_some(())
+    });
+    assert_eq!(files(&httpd.dir()).len(), 0);
+    // At most as many passes as were wanted; those wanted at once are one.
+    let (settled, passes_of_rare) = (after_quiet(&httpd), passes(&rare, &rare.dir()).len());
+    assert_eq!((passes_of_rare, passes(&httpd, &httpd.dir()).len()), (0, settled), "none without opens");
+}
+
+/// The number of passes once no more come.
+fn after_quiet(httpd: &Httpd) -> usize {
+    let mut seen = usize::MAX;
+    wait_for("quiet", || {
+        std::thread::sleep(Duration::from_millis(500));
+        let now = passes(httpd, &httpd.dir()).len();
+        (std::mem::replace(&mut seen, now) == now).then_some(now)
+    })
+}
+
 fn what_is_not_ours_stays_and_is_told_once_a_pass(mpm: Mpm) {
     let setup = Httpd::with(mpm)
         .conf("SessionDir @DIR@\nSessionCleanupInterval 1")
@@ -157,6 +183,7 @@ fn nothing_is_cleaned_where_nothing_is_to_be_cleaned(mpm: Mpm) {
 
 mpm_tests!(
     what_expired_before_the_grace_is_removed_and_nothing_else,
+    opens_start_passes_by_chance_where_that_is_wanted,
     what_is_not_ours_stays_and_is_told_once_a_pass,
     a_directory_that_vanished_keeps_no_other_from_being_cleaned,
     a_server_stops_at_once_in_the_middle_of_a_pass,

@@ -11,6 +11,7 @@ use crate::session::Timestamp;
 use crate::session::expiry::GRACE;
 use crate::store::Sweep;
 
+use super::locks::{Locks, locks};
 use super::start::places;
 use super::tree;
 
@@ -30,7 +31,7 @@ impl ConfigHook for Schedule {
         if places.is_empty() || (interval.is_none() && frequency.is_none()) {
             return Ok(());
         }
-        let cleaner = Cleaner::new(places, interval, Box::new(|| false));
+        let cleaner = Cleaner::new(places, interval, Box::new(|| locks().is_some_and(Locks::is_cleaning_wanted)));
         match watchdog::run_in_one_child(pool, server, c"session-cleaner", cleaner) {
             Ok(()) => {}
             Err(Refused::NotLoaded) => server.log(

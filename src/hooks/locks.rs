@@ -1,6 +1,7 @@
 //! The pool of mutexes and the table of leases: made by the parent once, kept over restarts, attached by each child.
 
 use std::ffi::CStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
@@ -26,6 +27,31 @@ pub struct Locks {
     pub queue: usize,
     /// So many threads of the server wait at most: half of its workers.
     pub crowd: usize,
+    /// `SessionCleanupFrequency`.
+    cleanup_frequency: Option<u32>,
+}
+
+impl Locks {
+    /// After a request that opened a session: on average every so many of them want a cleaning pass.
+    pub fn maybe_clean(&self) {
+        if self.cleanup_frequency.is_some_and(|opens| chance().is_multiple_of(opens.into())) {
+            self.leases.memory().flag().store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a pass was wanted since this was asked last, by whatever process.
+    pub fn is_cleaning_wanted(&self) -> bool {
+        self.leases.memory().flag().swap(0, Ordering::Relaxed) != 0
+    }
+}
+
+/// Any number, another one each time; nothing is secret about it (splitmix64).
+fn chance() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut x = NEXT.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).wrapping_add(u64::from(std::process::id()) << 32);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
 }
 
 /// Set when a child starts. There is one server in a process, and a child has one life.
@@ -159,6 +185,7 @@ pub fn attach(pool: Pool<'_>, config: &ServerConfig) -> Result<(), String> {
         timeout: config.lock_timeout(),
         queue: config.lock_waiters() as usize,
         crowd: (mpm::workers() / 2).max(1),
+        cleanup_frequency: config.cleanup_frequency(),
     };
     *LOCKS.write().unwrap_or_else(PoisonError::into_inner) = Some(Box::leak(Box::new(locks)));
     Ok(())

@@ -13,6 +13,7 @@ use crate::session::session::Phase;
 use super::caching;
 use super::commit::{commit_all, cookie};
 use super::lease::{give_up, release_all};
+use super::locks::locks;
 use super::tree::{Broken, abandon, existing_tree, lock, state, try_lock};
 
 pub struct CommitPoints;
@@ -111,6 +112,9 @@ impl RequestEvent for LastResort {
         tree.headers_sent = true;
         commit_all(&mut tree, request);
         release_all(&mut tree, request);
+        if let Some(locks) = locks() {
+            locks.maybe_clean();
+        }
         for slot in &tree.slots {
             if slot.session.has_changes() {
                 request.log(Level::Debug, format_args!("session {}: changes are dropped with the request", slot.reference()));

@@ -217,7 +217,10 @@ impl<'m, E: Exclusion> Leases<'m, E> {
                 let holder = holder(entry);
                 return Err(if now >= deadline { Refused::Timeout(holder) } else { Refused::Pointless });
             }
-            if entry.is_chosen(cell) && !entry.is_held_by(token) {
+            if entry.is_held_by(token) {
+                break;
+            }
+            if entry.is_chosen(cell) {
                 // Whoever chose this waiter is about to hand the lease over, or died before that.
                 self.under(stripe, |_| entry.recall())?;
             }
