@@ -35,7 +35,7 @@ struct Round {
 }
 
 fn main() {
-    let conf = "SessionDir @DIR@\nSessionLock access\nKeepAliveTimeout 60\nMaxKeepAliveRequests 0\n<Location /hello>\nSession Off\n</Location>\n<Location /floor>\nSession Off\n</Location>";
+    let conf = "SessionDir @DIR@\nKeepAliveTimeout 60\nMaxKeepAliveRequests 0\n<Location /hello>\nSession Off\n</Location>\n<Location /floor>\nSession Off\n</Location>";
     let httpd = Httpd::with(Mpm::Event).workers(16).log_level("notice").conf(conf).start();
     for (_, path) in PAGES {
         load(&httpd, path); // warm up
