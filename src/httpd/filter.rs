@@ -105,7 +105,7 @@ unsafe fn inspect(brigade: *mut ffi::apr_bucket_brigade) -> Seen {
             seen.error |= of == &raw const ffi::ap_bucket_type_error;
             seen.eos |= of == &raw const ffi::apr_bucket_type_eos;
             seen.flush |= of == &raw const ffi::apr_bucket_type_flush;
-            seen.length = seen.length.saturating_add((*bucket).length as usize);
+            seen.length = seen.length.saturating_add((*bucket).length);
             bucket = (*bucket).link.next;
         }
     }

@@ -12,6 +12,7 @@ pub(super) struct Crowd<'m> {
 }
 
 /// One thread that waits, until it is dropped.
+#[derive(Debug)]
 pub(super) struct Waiting<'c>(Option<&'c AtomicU64>);
 
 impl Drop for Waiting<'_> {
@@ -101,11 +102,11 @@ mod tests {
         let [mine, own] = memory.process(1);
         mine.store(packed(me), Ordering::Relaxed);
         let crowd = Crowd { memory, own: Some(own) };
-        let first = crowd.enter(2).ok().expect("the dead do not wait");
-        let second = crowd.enter(2).ok().expect("two of two");
+        let first = crowd.enter(2).expect("the dead do not wait");
+        let second = crowd.enter(2).expect("two of two");
         assert_eq!(crowd.enter(2).err(), Some(2));
         drop(first);
-        let third = crowd.enter(2).ok().expect("a place came free");
+        let third = crowd.enter(2).expect("a place came free");
         drop((second, third));
         assert_eq!((crowd.count(), crowd.count_living()), (5, 0));
         assert!(Crowd::join(memory, me).own.is_some());

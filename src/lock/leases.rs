@@ -92,14 +92,6 @@ impl From<Unavailable> for Refused {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Lost;
 
-/// A lease in use, for who looks at the table from outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InUse {
-    pub hash: u64,
-    pub holder: Holder,
-    pub waiting: usize,
-}
-
 pub struct Leases<'m, E> {
     memory: Memory<'m>,
     exclusion: E,
@@ -283,23 +275,7 @@ impl<'m, E: Exclusion> Leases<'m, E> {
     }
 }
 
-/// What is held and waited for, looked at from outside: by `htsession`, in a copy of the memory.
-#[must_use]
-pub fn in_use(memory: Memory<'_>) -> Vec<InUse> {
-    let stripes = (0..memory.geometry.stripes).map(|number| memory.stripe(number));
-    let entries = stripes.flat_map(|stripe| {
-        let used = usize::try_from(stripe.used().load(Ordering::Relaxed)).unwrap_or(0).min(memory.geometry.leases);
-        (0..used).map(move |number| (stripe.hashes()[number].load(Ordering::Relaxed), stripe.entry(number)))
-    });
-    let held = entries.filter_map(|(hash, entry)| {
-        let alive = entry.holder()?.is_alive() && !entry.is_abandoned();
-        let waiting = entry.waiters().iter().filter(|waiter| waiter.is_alive()).count();
-        Some(InUse { hash, holder: holder(entry)?, waiting }).filter(|_| alive)
-    });
-    held.collect()
-}
-
-fn holder(entry: Entry<'_>) -> Option<Holder> {
+pub(super) fn holder(entry: Entry<'_>) -> Option<Holder> {
     let process = entry.holder()?;
     let age = Duration::from_nanos(monotonic().saturating_sub(entry.since()));
     Some(Holder { pid: process.pid, age, label: entry.label_text() })

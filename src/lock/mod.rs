@@ -9,7 +9,7 @@
 //! * [`leases`] takes, waits for and releases them.
 //! * [`crowd`] counts who waits in the whole server.
 //! * [`process`] tells the living from the dead.
-//! * [`shm`] names the memory, so that `htsession` finds it.
+//! * [`survey`] lists what is held; [`shm`] names the memory, so that `htsession` finds it.
 //! * `pool` is the pool of global mutexes that guards the memory for moments.
 
 pub mod crowd;
@@ -20,6 +20,7 @@ pub mod leases;
 pub(crate) mod pool;
 pub mod process;
 pub mod shm;
+pub mod survey;
 
 pub use layout::{Geometry, Memory};
 pub use leases::{Holder, Lease, Leases, Refused, Wait};

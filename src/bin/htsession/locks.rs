@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use mod_session_rs::lock::leases::{InUse, in_use};
+use mod_session_rs::lock::survey::{InUse, in_use};
 use mod_session_rs::lock::{Memory, shm};
 use mod_session_rs::store::file::directory;
 use rustix::process::geteuid;

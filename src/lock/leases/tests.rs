@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::super::layout::Geometry;
+use super::super::survey::in_use;
 use super::*;
 
 /// Memory for threads of this process.
