@@ -82,7 +82,7 @@ fn refusals(leases: &Leases<'_, &Mutexes>) {
         for _ in 0..8 {
             scope.spawn(|| leases.acquire(HASH, LABEL, &narrow()).map(|lease| leases.release(&lease)));
         }
-        while mod_session_rs::lock::leases::in_use(leases.memory())[0].waiting < 8 {
+        while mod_session_rs::lock::survey::in_use(leases.memory())[0].waiting < 8 {
             thread::yield_now();
         }
         let full = nanoseconds(|| assert!(matches!(leases.acquire(HASH, LABEL, &narrow()), Err(Refused::QueueFull(_)))));

@@ -173,6 +173,104 @@ fn an_upgrade_sees_what_was_written_while_it_waited(mpm: Mpm) {
     slow.finish();
 }
 
+/// Whatever came before the handler in the tree: the page that answers in the end has the session for itself.
+fn an_error_document_behind_a_file_is_served_in_turn(mpm: Mpm) {
+    let httpd = Httpd::with(mpm).conf("SessionDir @DIR@\nErrorDocument 404 /notes?incr=session.n").workers(16).start();
+    for page in ["/missing.html", "/notes?internal=/missing.html", "/capi?open=&internal=/missing.html"] {
+        let mut client = httpd.client();
+        client.get("/notes?incr=session.n");
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                let mut client = client.clone();
+                scope.spawn(move || (0..40).for_each(|_| assert_eq!(client.get(page).status, 404)));
+            }
+        });
+        assert_eq!(number(&mut client), 321, "{page}");
+    }
+}
+
+/// The session of the client, opened by its id as well: one session, one lease, one picture of it.
+fn by_id_and_by_cookie_it_is_one_session(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionLockTimeout 3\n<Location /capi>\nSessionNotes Off\n</Location>");
+    let mut client = httpd.client();
+    client.get("/capi?open=create&set_int=n:0");
+    let id = client.cookie("sid").unwrap().to_owned();
+    for page in [
+        format!("/capi?open=no_lock&sleep=300&open_by_id={id}&get_int=n&open=&get_int=n&incr=n"),
+        format!("/capi?open_by_id={id}:no_lock&sleep=300&open=&get_int=n&open_by_id={id}&get_int=n&incr=n"),
+        format!("/capi?open_by_id={id}:no_lock&sleep=300&lock=1000000&open=&get_int=n&open_by_id={id}&get_int=n&incr=n"),
+    ] {
+        let before = number(&mut client);
+        let pending = client.clone().begin(&page);
+        thread::sleep(Duration::from_millis(100));
+        client.get("/capi?open=&incr=n");
+        let response = pending.finish();
+        let seen = format!("OK {}", before + 1);
+        assert_eq!(response.lines("get_int"), [&*seen, &*seen], "{page}");
+        assert_eq!(number(&mut client), before + 2, "{page}");
+    }
+}
+
+fn what_cannot_be_read_under_the_lease_is_not_shown_and_not_held(mpm: Mpm) {
+    let httpd = Httpd::with(mpm)
+        .conf("SessionDir @DIR@\nSessionInvalidateCorrupt Off\n<Location /capi>\nSessionNotes Off\n</Location>")
+        .expect_log("is damaged")
+        .start();
+    let mut client = httpd.client();
+    client.get("/capi?open=create&set_int=n:5");
+    let pending = client.clone().begin("/capi?open=read_only&sleep=400&open=&open=&lock=0&sleep=400");
+    thread::sleep(Duration::from_millis(200));
+    let record = support::sessions::files(&httpd.dir()).remove(0);
+    std::fs::write(&record, "damage").unwrap();
+    thread::sleep(Duration::from_millis(400));
+    let started = Instant::now();
+    assert_eq!(client.get("/capi?open=").line("open"), "CORRUPT");
+    assert!(started.elapsed() < Duration::from_millis(200), "nobody holds it: {:?}", started.elapsed());
+    let response = pending.finish();
+    assert_eq!((response.lines("open"), response.line("lock")), (vec!["OK", "CORRUPT", "CORRUPT"], "CORRUPT"));
+}
+
+/// `unlock` gives up what is held, whatever a part of the page is configured to do, and whatever became of the session.
+fn unlock_gives_up_in_any_case(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\n<Location /stock>\nSessionLock none\n</Location>");
+    for page in [
+        "/capi?open=&incr=n&sub=/stock?load&open=&unlock&sleep=900",
+        "/capi?open=&incr=n&invalidate&unlock&sleep=900",
+        "/capi?open=&incr=n&unlock&open=&sub=/notes?get=session.n&sleep=900",
+    ] {
+        let mut client = httpd.client();
+        client.get("/capi?open=create&set_int=n:0");
+        let pending = client.clone().begin(page);
+        thread::sleep(Duration::from_millis(200));
+        let started = Instant::now();
+        assert_eq!(client.get("/notes?get=session.n").status, 200);
+        assert!(started.elapsed() < Duration::from_millis(400), "{page}: {:?}", started.elapsed());
+        assert_eq!(pending.finish().line("unlock"), "OK", "{page}");
+    }
+}
+
+fn unlock_stores_what_was_written_through_other_doors(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@");
+    let mut client = httpd.client();
+    client.get("/capi?open=create&set_int=n:0");
+    let pending = client.clone().begin("/stock?load&set=m:7&internal=/capi?open=%26unlock%26sleep=500");
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(client.get("/capi?open=&get_text=m").line("get_text"), "OK 7");
+    assert_eq!(pending.finish().line("unlock"), "OK");
+}
+
+/// A module that loaded the session before the handler keeps its `session_rec` over the wait.
+fn a_stock_record_shows_what_was_stored_while_it_was_waited_for(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionLock access");
+    let mut client = httpd.client();
+    client.get("/stock?load&set=n:0");
+    let pending = client.clone().begin("/stock?load&get=n&sub=/capi?open=%26sleep=400%26lock=1000000&incr=n");
+    thread::sleep(Duration::from_millis(200));
+    client.get("/stock?load&incr=n");
+    assert!(pending.finish().text().contains("incr: 0 2"));
+    assert_eq!(number(&mut client), 2);
+}
+
 fn who_waited_for_a_log_out_gets_no_session(mpm: Mpm) {
     let httpd = Httpd::start(mpm, "SessionDir @DIR@");
     let mut client = httpd.client();
@@ -195,7 +293,7 @@ fn lock_trylock_and_unlock_do_what_their_names_say(mpm: Mpm) {
     let response = client.get("/capi?open=&trylock&lock=50000&get_int=n");
     assert_eq!((response.line("trylock"), response.line("lock"), response.line("get_int")), ("BUSY", "BUSY", "OK 0"));
     let started = Instant::now();
-    let response = client.get("/capi?open=&lock=-1&get_int=n&incr=n&unlock&unlock&trylock");
+    let response = client.get("/capi?open=&lock=-1&get_int=n&incr=n&unlock&unlock&trylock"); // and it may be taken again
     assert!(started.elapsed() < Duration::from_millis(900), "unlock gave it back: {:?}", started.elapsed());
     assert_eq!((response.line("lock"), response.line("get_int"), response.line("incr")), ("OK", "OK 1", "OK 2"));
     assert_eq!((response.lines("unlock"), response.line("trylock")), (vec!["OK", "OK"], "OK"));
@@ -234,6 +332,12 @@ mpm_tests!(
     access_and_none_let_all_go_on_at_once,
     read_only_and_no_lock_do_not_wait,
     an_upgrade_sees_what_was_written_while_it_waited,
+    an_error_document_behind_a_file_is_served_in_turn,
+    by_id_and_by_cookie_it_is_one_session,
+    what_cannot_be_read_under_the_lease_is_not_shown_and_not_held,
+    unlock_gives_up_in_any_case,
+    unlock_stores_what_was_written_through_other_doors,
+    a_stock_record_shows_what_was_stored_while_it_was_waited_for,
     who_waited_for_a_log_out_gets_no_session,
     lock_trylock_and_unlock_do_what_their_names_say,
     none_refuses_locks,

@@ -179,14 +179,24 @@ fn a_web_socket_holds_nobody_up_and_waits_for_nobody(mpm: Mpm) {
 fn a_handshake_that_a_handler_of_ours_answers_takes_no_lease(mpm: Mpm) {
     let httpd = Httpd::start(mpm, "SessionDir @DIR@");
     let client = begin_session(&httpd);
-    let handshake = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")];
+    let handshake = [
+        ("Connection", "keep-alive, Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
     while_held(&client, |client| assert_eq!(client.get_with("/capi?open=&set_int=m:1&save", &handshake).line("save"), "OK"));
     // An ordinary request waits, whatever it says it could become.
-    let holder = client.clone().begin("/notes?sleep=600");
-    thread::sleep(Duration::from_millis(200));
-    let (_, took) = timed(|| client.clone().get_with("/notes?get=session.n", &[("Connection", "Upgrade"), ("Upgrade", "h2c")]));
-    assert!(took > Duration::from_millis(200), "{took:?}");
-    holder.finish();
+    let form: &[u8] = b"coupon=1";
+    let others: [(&str, &[(&str, &str)], &[u8]); 3] =
+        [("POST", &handshake, form), ("GET", &handshake[..3], b""), ("GET", &[("Connection", "Upgrade"), ("Upgrade", "h2c")], b"")];
+    for (method, headers, body) in others {
+        let holder = client.clone().begin("/notes?sleep=600");
+        thread::sleep(Duration::from_millis(200));
+        let (_, took) = timed(|| client.clone().request(method, "/notes?get=session.n", headers, body));
+        assert!(took > Duration::from_millis(200), "{method} {headers:?}: {took:?}");
+        holder.finish();
+    }
 }
 
 fn an_internal_redirect_to_a_file_gives_the_lease_up(mpm: Mpm) {

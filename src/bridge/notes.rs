@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 use crate::config::Config;
 use crate::hooks::commit::{commit_all, invalidate, remove};
-use crate::hooks::lease::give_up;
+use crate::hooks::lease::release_all;
 use crate::hooks::open::{Hold, OpenError, Touch, open};
 use crate::hooks::tree::{self, Slot, Tree, lock, state};
 use crate::httpd::hook::{self, RequestHook, SERVICE_UNAVAILABLE};
@@ -66,7 +66,7 @@ impl RequestHook for Publish {
 fn leave(tree: &mut Tree, request: Request<'_>) {
     commit_all(tree, request);
     if request.main().is_none() {
-        give_up(tree, request);
+        release_all(tree, request);
     }
 }
 

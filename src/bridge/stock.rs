@@ -22,6 +22,8 @@ const INVALID: apr_status_t = ffi::APR_EINVAL as apr_status_t;
 struct View {
     record: *mut session_rec,
     mirror: Mirror,
+    /// How often the session had been read when this was shown.
+    reads: u32,
 }
 
 // SAFETY: the record is used by the thread that serves the request, under the lock of the tree.
@@ -102,10 +104,25 @@ unsafe fn with_entries(r: *mut request_rec, mut z: *mut session_rec, body: impl 
             }
         }
         if !z.is_null() && !(*z).entries.is_null() {
-            guard((), || body(z, Table::from_raw((*z).entries)));
+            guard((), || {
+                refresh(Request::from_raw(r), z);
+                body(z, Table::from_raw((*z).entries));
+            });
         }
     }
     SUCCESS
+}
+
+/// A record that was handed out before its session was read again, under the lease, is brought up to date.
+fn refresh(request: Request<'_>, z: *mut session_rec) {
+    let Some(Ok(Some(mut tree))) = tree::existing_tree(request).map(try_lock) else { return };
+    let is_old = |slot: &mut Slot| {
+        let reads = slot.reads;
+        slot.attachment::<View>().is_some_and(|view| view.record == z && view.reads != reads)
+    };
+    if let Some(index) = tree.slots.iter_mut().position(is_old) {
+        show(&mut tree.slots[index], request);
+    }
 }
 
 unsafe extern "C" fn save(r: *mut request_rec, z: *mut session_rec) -> apr_status_t {
@@ -165,7 +182,7 @@ fn show(slot: &mut Slot, request: Request<'_>) -> *mut session_rec {
         Some(view) => view.record,
         None => {
             let record = stock_store::new_record(root);
-            slot.attach(View { record, mirror: Mirror::default() });
+            slot.attach(View { record, mirror: Mirror::default(), reads: 0 });
             record
         }
     };
@@ -191,8 +208,9 @@ fn show(slot: &mut Slot, request: Request<'_>) -> *mut session_rec {
         (*record).remote_user = user;
         (*record).dirty = 0;
     }
+    let reads = slot.reads;
     if let Some(view) = slot.attachment::<View>() {
-        view.mirror = mirror;
+        (view.mirror, view.reads) = (mirror, reads);
     }
     record
 }

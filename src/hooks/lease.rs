@@ -18,12 +18,12 @@ pub struct Busy;
 
 /// What one request tree holds.
 #[derive(Default)]
-pub struct Leases {
+pub struct Holdings {
     held: Vec<Held>,
     /// One was not granted: further opens of this tree, such as that of an error document, do not wait for it once more.
     pub refused: bool,
-    /// The client may be waited for: no open takes one from here on.
-    over: bool,
+    /// The client may be waited for, or the application said `unlock`: no open takes one from here on.
+    pub over: bool,
 }
 
 /// A lease, given back when it is dropped.
@@ -40,33 +40,26 @@ struct Held {
 pub struct Granted(Held);
 
 impl Held {
-    /// `false`: it had been taken over.
+    /// `false`: it had been taken over. A child that a handler forked has a copy of what its parent holds, and gives nothing back.
     fn give_back(&mut self) -> bool {
-        self.lease.take().is_none_or(|lease| self.locks.leases.release(&lease).is_ok())
+        let here = self.lease.take().filter(|_| self.locks.leases.is_here());
+        here.is_none_or(|lease| self.locks.leases.release(&lease).is_ok())
     }
 }
 
 impl Drop for Held {
-    /// The end of a request that did not end in the ordinary way, perhaps in a child that its handler forked.
     fn drop(&mut self) {
-        if self.lease.is_some() && self.locks.leases.is_here() {
-            self.give_back();
-        }
+        self.give_back();
     }
 }
 
-impl Leases {
+impl Holdings {
     pub fn holds(&self, key: &Key) -> bool {
         self.held.iter().any(|held| held.key == *key)
     }
 
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()
-    }
-
-    /// A child that a handler forked has a copy of what its parent holds.
-    pub fn is_copy(&self) -> bool {
-        self.held.iter().any(|held| !held.locks.leases.is_here())
     }
 
     pub fn keep(&mut self, granted: Granted) {
@@ -89,18 +82,26 @@ pub fn is_due(tree: &Tree, request: Request<'_>) -> bool {
         && !is_tunnel(request.root())
 }
 
-/// Whether a request becomes a connection of its own, perhaps for hours.
+/// Whether a request becomes a connection of its own, perhaps for hours. A header alone must not switch a lock off: what counts is the
+/// whole handshake of RFC 6455, which no form and no body comes with.
 fn is_tunnel(request: Request<'_>) -> bool {
-    let header = |name| request.headers_in().get(name).map(|value| value.to_bytes().to_ascii_lowercase());
+    let header = |name| request.headers_in().get(name).map(|value| value.to_bytes().trim_ascii().to_ascii_lowercase());
+    let upgrades = |value: Vec<u8>| value.split(|&c| c == b',').any(|token| token.trim_ascii() == b"upgrade");
     request.method() == b"CONNECT"
-        || (header(c"Upgrade").is_some_and(|value| value == b"websocket") && header(c"Sec-WebSocket-Key").is_some())
+        || (request.method() == b"GET"
+            && header(c"Upgrade").is_some_and(|value| value == b"websocket")
+            && header(c"Connection").is_some_and(upgrades)
+            && header(c"Sec-WebSocket-Version").is_some_and(|value| value == b"13")
+            && header(c"Sec-WebSocket-Key").is_some_and(|value| value.len() == 24)
+            && header(c"Content-Length").is_none()
+            && header(c"Transfer-Encoding").is_none())
 }
 
 /// Takes the lease of a session for an open. Once that was refused, the opens of this tree are refused at once.
 ///
 /// # Errors
 /// It was not granted.
-pub fn take_by_open(leases: &mut Leases, request: Request<'_>, key: &Key) -> Result<Granted, Busy> {
+pub fn take_by_open(leases: &mut Holdings, request: Request<'_>, key: &Key) -> Result<Granted, Busy> {
     let granted = if leases.refused { Err(Busy) } else { take(request, key, None, true) };
     leases.refused |= granted.is_err();
     granted
@@ -136,10 +137,9 @@ fn hash(key: &Key) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// Method and path of what the client asked for; a query may hold secrets.
+/// Method and path of what the client asked for; a query, or a password before the host, is nobody's business.
 fn label(root: Request<'_>) -> Vec<u8> {
-    let path = root.unparsed_uri().split(|&c| c == b'?').next().unwrap_or_default();
-    [root.method(), b" ", path].concat()
+    [root.method(), b" ", root.path()].concat()
 }
 
 fn report(request: Request<'_>, key: &Key, refused: Refused, by_call: bool, locks: &Locks) {
@@ -149,7 +149,11 @@ fn report(request: Request<'_>, key: &Key, refused: Refused, by_call: bool, lock
         Refused::Timeout(_) if by_call => {}
         Refused::Timeout(Some(holder)) => request.log(
             Level::Warning,
-            format_args!("session {session}: not granted in {:?} (SessionLockTimeout), held by {holder}", locks.timeout),
+            format_args!(
+                "session {session}: not granted in {:?} (SessionLockTimeout), held by {holder}; a handler that takes so long may unlock() \
+                 early, or do with SessionLock access",
+                locks.timeout
+            ),
         ),
         Refused::Timeout(None) => {
             request.log(Level::Warning, format_args!("session {session}: not granted in {:?} (SessionLockTimeout)", locks.timeout));
@@ -163,7 +167,11 @@ fn report(request: Request<'_>, key: &Key, refused: Refused, by_call: bool, lock
         }
         Refused::Crowded(waiting) => failure(
             request,
-            format_args!("session {session}: {waiting} requests wait for sessions, half of MaxRequestWorkers, and no more may"),
+            format_args!(
+                "session {session}: {waiting} requests wait for sessions, and no more than {} may, half of MaxRequestWorkers: raise that, or \
+                 use SessionLock access where nothing is to be locked",
+                locks.crowd
+            ),
         ),
         Refused::TableFull => {
             failure(

@@ -136,7 +136,7 @@ pub fn prepare(server: Server<'_>, config: &ServerConfig) -> Result<(), ()> {
                 failed(
                     &format!("cannot make the table of leases, {} KiB of shared memory", geometry.bytes() / 1024),
                     &why,
-                    "make room in /dev/shm, or lower ServerLimit or SessionMutexes",
+                    "make room in /dev/shm, or lower ServerLimit, SessionLockWaiters or SessionMutexes",
                 );
             })?;
             let (words, futexes) = memory.split(geometry.words(), geometry.futexes());

@@ -11,7 +11,7 @@ use crate::session::{Id, Key, Session, Timestamp};
 use crate::store;
 
 use super::faults::panic_at;
-use super::lease::{self, Busy, Leases};
+use super::lease::{self, Busy, Granted, Holdings};
 use super::report::store_failed;
 use super::tree::{Slot, State, Tree, now, origin, settings};
 
@@ -70,13 +70,14 @@ pub fn open(tree: &mut Tree, request: Request<'_>, touch: Touch, hold: Hold) -> 
             let settings = settings(request).ok_or(OpenError::Off)?;
             let index = match tree.find(&settings) {
                 Some(index) => {
-                    tree.slots[index].settings.lock = settings.lock;
+                    if request.main().is_none() {
+                        tree.slots[index].settings.lock = settings.lock; // a part of a page does not speak for the page
+                    }
                     index
                 }
                 None => {
                     let slot = find(&mut tree.leases, request, settings, exclusive)?;
-                    tree.slots.push(slot);
-                    tree.slots.len() - 1
+                    tree.enter(slot)
                 }
             };
             if request.main().is_none() {
@@ -86,28 +87,42 @@ pub fn open(tree: &mut Tree, request: Request<'_>, touch: Touch, hold: Hold) -> 
             index
         }
     };
-    if exclusive {
-        hold_known(&mut tree.leases, &mut tree.slots[index], request)?;
+    if hold == Hold::Exclusive {
+        hold_known(&mut tree.leases, &mut tree.slots[index], request, exclusive)?;
     }
     opened(&mut tree.slots[index], request, touch);
     Ok(index)
 }
 
-/// Takes the lease of a session that this tree has met without one. Others may have changed it since: it is read again.
-fn hold_known(leases: &mut Leases, slot: &mut Slot, request: Request<'_>) -> Result<(), OpenError> {
+/// Takes the lease of a session that this tree has met without one, if that is due.
+fn hold_known(leases: &mut Holdings, slot: &mut Slot, request: Request<'_>, due: bool) -> Result<(), OpenError> {
     let (Phase::Stored(_), Some(key)) = (slot.session.phase(), slot.session.key().copied()) else { return Ok(()) };
-    if slot.presented.is_none() && !slot.by_id || leases.holds(&key) {
-        return Ok(()); // nobody else knows its id yet; or it was taken before
+    let is_known_outside = slot.presented.is_some() || slot.by_id;
+    if !is_known_outside || slot.is_held(leases) || !(due || leases.holds(&key)) {
+        return Ok(());
     }
-    let granted = lease::take_by_open(leases, request, &key)?;
-    leases.keep(granted);
-    if !reload(slot, request)? {
-        leases.drop_one(&key);
-        if !slot.session.has_changes() && !slot.by_id {
-            start_anew(slot); // as if it had ended before this request began
-        }
+    let granted = if leases.holds(&key) { None } else { Some(lease::take_by_open(leases, request, &key)?) };
+    if !read_under(leases, slot, request, key, granted)? && !slot.session.has_changes() && !slot.by_id {
+        start_anew(slot); // as if it had ended before this request began
     }
     Ok(())
+}
+
+/// Reads the session again once its lease is granted, for others may have changed it before; keeps the lease if it is still there.
+/// `false`: it is gone.
+pub fn read_under(
+    leases: &mut Holdings,
+    slot: &mut Slot,
+    request: Request<'_>,
+    key: Key,
+    granted: Option<Granted>,
+) -> Result<bool, OpenError> {
+    let found = reload(slot, request)?;
+    if found {
+        slot.leased = Some(key);
+        granted.into_iter().for_each(|granted| leases.keep(granted));
+    }
+    Ok(found)
 }
 
 /// What the client presented is no session any more.
@@ -135,12 +150,11 @@ pub fn open_by_id(
             let session = stored(&settings, id.clone(), key, *found);
             let mut slot = Slot::new(settings, session);
             slot.by_id = true;
-            tree.slots.push(slot);
-            tree.slots.len() - 1
+            tree.enter(slot)
         }
     };
-    if exclusive {
-        hold_known(&mut tree.leases, &mut tree.slots[index], request)?;
+    if hold == Hold::Exclusive {
+        hold_known(&mut tree.leases, &mut tree.slots[index], request, exclusive)?;
         if tree.slots[index].session.phase() == Phase::Gone {
             return Ok(None);
         }
@@ -162,6 +176,7 @@ pub fn reload(slot: &mut Slot, request: Request<'_>) -> Result<bool, OpenError> 
     match look_up(request, &slot.settings, &key)? {
         Found::Live(found) if found.0.incarnation == slot.session.incarnation() => {
             slot.session.reloaded(found.0, found.1);
+            slot.reads += 1;
             Ok(true)
         }
         _ => {
@@ -184,20 +199,33 @@ fn stored(settings: &Settings, id: Id, key: Key, (record, expires): (Record, Tim
 
 /// Tries what the client presented: the first usable id counts. An exclusive open that has but one to try takes the lease first and
 /// need not read twice.
-fn find(leases: &mut Leases, request: Request<'_>, settings: Settings, exclusive: bool) -> Result<Slot, OpenError> {
+fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exclusive: bool) -> Result<Slot, OpenError> {
     let cookies: Vec<_> = request.root().headers_in().entries();
     let cookies: Vec<_> = cookies.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Cookie")).map(|(_, value)| *value).collect();
     let candidates = settings.cookie.candidates(&cookies);
+    let take = |leases: &mut Holdings, key: &Key| match leases.holds(key) {
+        true => Ok(None), // by a call, of another handle
+        false => lease::take_by_open(leases, request, key).map(Some),
+    };
     let mut granted = match &candidates[..] {
-        [only] if exclusive => Some(lease::take_by_open(leases, request, &Key::derive(&settings.scope, only))?),
+        [only] if exclusive => take(leases, &Key::derive(&settings.scope, only))?,
         _ => None,
     };
     let mut usable = first_usable(request, &settings, &candidates)?;
-    if let (Some((_, key, found)), None, true) = (&mut usable, &granted, exclusive) {
-        granted = Some(lease::take_by_open(leases, request, key)?);
-        match look_up(request, &settings, key)? {
-            Found::Live(newest) => *found = newest,
-            Found::Nothing => usable = None,
+    if exclusive && candidates.len() > 1 {
+        while let Some((_, key, found)) = &mut usable {
+            granted = take(leases, key)?;
+            match look_up(request, &settings, key)? {
+                Found::Live(newest) => {
+                    *found = newest;
+                    break;
+                }
+                // It ended while this request waited for it; another one may be usable still.
+                Found::Nothing => {
+                    granted = None;
+                    usable = first_usable(request, &settings, &candidates)?;
+                }
+            }
         }
     }
     Ok(match usable {
@@ -206,6 +234,7 @@ fn find(leases: &mut Leases, request: Request<'_>, settings: Settings, exclusive
             let session = stored(&settings, id.clone(), key, *found);
             let mut slot = Slot::new(settings, session);
             slot.presented = Some(id);
+            slot.leased = leases.holds(&key).then_some(key);
             slot
         }
         None => {

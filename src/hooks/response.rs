@@ -95,7 +95,7 @@ impl RequestEvent for Suspended {
 }
 
 /// Before the first request of a tree is destroyed: for responses that never reach a content filter, such as tunnels. A tree in use is
-/// one that a signal interrupted, which ends the process (prefork): nothing of a request that did not come to its end is stored.
+/// one that a signal interrupted, which ends the process (prefork): what it was doing is not stored.
 pub struct LastResort;
 
 impl RequestEvent for LastResort {
@@ -106,9 +106,6 @@ impl RequestEvent for LastResort {
             Ok(None) => return,
             Err(Broken) => return abandon(tree),
         };
-        if tree.leases.is_copy() {
-            return;
-        }
         tree.headers_sent = true;
         commit_all(&mut tree, request);
         release_all(&mut tree, request);

@@ -74,7 +74,9 @@ impl ConfigHook for Check {
         for host in server.and_following() {
             contradictions(host)?;
         }
-        locks::check(server)?;
+        if !places(server).is_empty() {
+            locks::check(server)?;
+        }
         if !is_first_reading() {
             return Ok(());
         }
@@ -160,7 +162,13 @@ impl ChildHook for Child {
     fn run(pool: Pool<'_>, server: Server<'_>) {
         report_panics_to(server.for_life_of_child(pool));
         if let Err(why) = locks::attach(pool, &server_config(server)) {
-            server.log(Level::Error, format_args!("this child cannot use the session-pool, and ends: {why}"));
+            server.log(
+                Level::Error,
+                format_args!(
+                    "this child cannot use the session-pool, and ends: {why}; lower SessionMutexes, or name another mechanism: \
+                     Mutex pthread session-pool"
+                ),
+            );
             std::process::exit(CHILD_SICK);
         }
     }

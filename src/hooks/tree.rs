@@ -10,9 +10,9 @@ use once_cell::sync::OnceCell;
 
 use crate::config::{Config, Settings};
 use crate::httpd::{Request, hook};
-use crate::session::{Id, Session, Timestamp};
+use crate::session::{Id, Key, Session, Timestamp};
 
-use super::lease::Leases;
+use super::lease::Holdings;
 use super::response::LastResort;
 
 /// What we keep with each request that asked for a session.
@@ -48,7 +48,7 @@ pub struct Tree {
     pub headers_sent: bool,
     /// The response has ended: what other code wrote on its pictures was read back.
     pub ended: bool,
-    pub leases: Leases,
+    pub leases: Holdings,
     collectors: Vec<Collector>,
 }
 
@@ -68,6 +68,10 @@ pub struct Slot {
     pub is_used: bool,
     /// The client's cookie is to go, unless a new one is sent.
     pub forget_cookie: bool,
+    /// The key under whose lease it was read last, which the tree may still hold.
+    pub leased: Option<Key>,
+    /// How often it was read again: pictures of it may be old.
+    pub reads: u32,
     /// The expiry was moved: a cookie with an age is sent again.
     pub renewed: bool,
     /// Storage and cookie go at the next commit point.
@@ -111,7 +115,7 @@ pub fn lock(tree: &Mutex<Tree>) -> Result<MutexGuard<'_, Tree>, Broken> {
 /// After a panic: what the tree holds back from others is given up; the rest is not trusted.
 pub fn abandon(tree: &Mutex<Tree>) {
     if let Err(poisoned) = tree.lock() {
-        poisoned.into_inner().leases = Leases::default();
+        poisoned.into_inner().leases = Holdings::default();
     }
 }
 
@@ -143,8 +147,28 @@ impl Tree {
         self.slots.iter().position(|slot| !slot.by_id && slot.is_of(settings))
     }
 
+    /// That of the client too, if it has this id.
     pub fn find_by_id(&self, settings: &Settings, id: &Id) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.by_id && slot.is_of(settings) && slot.session.id() == Some(id))
+        self.slots.iter().position(|slot| slot.is_of(settings) && slot.session.id() == Some(id))
+    }
+
+    /// Takes a slot in. A session has one only: what was opened by its id before is what the client presents now.
+    pub fn enter(&mut self, slot: Slot) -> usize {
+        let known = self
+            .slots
+            .iter()
+            .position(|of| of.is_of(&slot.settings) && of.session.key().is_some() && of.session.key() == slot.session.key());
+        match known {
+            Some(index) => {
+                let of = &mut self.slots[index];
+                (of.by_id, of.presented) = (slot.by_id, slot.presented);
+                index
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() - 1
+            }
+        }
     }
 }
 
@@ -160,6 +184,8 @@ impl Slot {
             was_invalidated: false,
             is_used: false,
             forget_cookie: false,
+            leased: None,
+            reads: 0,
             renewed: false,
             expires_at_commit: false,
             attachments: Vec::new(),
@@ -168,6 +194,11 @@ impl Slot {
 
     fn is_of(&self, settings: &Settings) -> bool {
         self.settings.place.dir == settings.place.dir && self.settings.scope == settings.scope
+    }
+
+    /// Whether it was read under a lease that the tree holds still.
+    pub fn is_held(&self, leases: &Holdings) -> bool {
+        self.leased.is_some_and(|key| leases.holds(&key) && self.session.key() == Some(&key))
     }
 
     /// What a face attached before.

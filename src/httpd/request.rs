@@ -94,29 +94,34 @@ impl<'r> Request<'r> {
         unsafe { bytes((*self.raw).method) }.unwrap_or_default()
     }
 
-    /// As the client asked for it, with the query.
-    pub fn unparsed_uri(self) -> &'r [u8] {
-        unsafe { bytes((*self.raw).unparsed_uri) }.unwrap_or_default()
+    /// The path as the client wrote it.
+    pub fn path(self) -> &'r [u8] {
+        unsafe { bytes((*self.raw).parsed_uri.path) }.unwrap_or_default()
     }
 
-    /// Whether the client has hung up, or httpd has closed its connection.
+    /// Whether the client has hung up, or httpd has closed its connection. What it sent and nobody has read yet stays.
     pub fn is_client_gone(self) -> bool {
-        use rustix::net::{RecvFlags, recv};
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
         unsafe {
             let connection = (*self.raw).connection;
             // That of a stream is its own; the socket is that of the connection which carries it.
             let carrier = if (*connection).master.is_null() { connection } else { (*connection).master };
-            let socket = ffi::ap_get_conn_socket(carrier);
-            let mut fd: ffi::apr_os_sock_t = -1;
-            if (*carrier).aborted != 0 || socket.is_null() || ffi::apr_os_sock_get(&raw mut fd, socket) != 0 || fd < 0 {
+            if (*connection).aborted != 0 || (*carrier).aborted != 0 {
                 return true;
+            }
+            let socket = ffi::ap_get_conn_socket(carrier);
+            if socket.is_null() {
+                return false; // not a connection that could be asked
+            }
+            let mut fd: ffi::apr_os_sock_t = -1;
+            if ffi::apr_os_sock_get(&raw mut fd, socket) != 0 || fd < 0 {
+                return true; // a child that must end closes the connections of those who still work
             }
             // SAFETY: a socket of httpd's, open or not; nothing is read from it.
             let fd = std::os::fd::BorrowedFd::borrow_raw(fd);
-            match recv(fd, &mut [0_u8; 1][..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-                Ok((length, _)) => length == 0,
-                Err(error) => error != rustix::io::Errno::AGAIN && error != rustix::io::Errno::INTR,
-            }
+            let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+            let mut asked = [PollFd::new(&fd, PollFlags::RDHUP)];
+            poll(&mut asked, Some(&Timespec::default())).is_ok() && asked[0].revents().intersects(gone)
         }
     }
 

@@ -25,8 +25,8 @@ unsafe impl Plain for SharedMemory {}
 unsafe impl Send for SharedMemory {}
 
 impl SharedMemory {
-    /// Zeroed memory under a name that other programs of `owner` may open. What lies under the name is replaced: whoever had it is
-    /// known to be dead.
+    /// Zeroed memory under a name that other programs of `owner` may open. What lies under the name is replaced. (Where containers share
+    /// /dev/shm but not their process numbers, two servers may take the name from each other; both go on with memory of their own.)
     pub fn named(name: &str, bytes: usize, owner: Option<(Uid, Gid)>) -> io::Result<SharedMemory> {
         let _ = shm::unlink(name);
         let flags = shm::OFlags::CREATE | shm::OFlags::EXCL | shm::OFlags::RDWR;

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Unavailable;
 use super::layout::Memory;
+use super::leases::Refused;
 use super::process::Process;
 
 /// The counters of all processes, and which one is ours.
@@ -41,9 +43,13 @@ impl<'m> Crowd<'m> {
     /// One more waits, if at most `most` do then.
     ///
     /// # Errors
-    /// How many wait already.
-    pub fn enter(&self, most: usize) -> Result<Waiting<'m>, usize> {
-        let Some(own) = self.own else { return Err(0) }; // more processes than the server may have
+    /// As many wait as may.
+    pub fn enter(&self, most: usize) -> Result<Waiting<'m>, Refused> {
+        let Some(own) = self.own else {
+            return Err(
+                Unavailable("there are more processes than ServerLimit named at the last full start: restart the server".into()).into()
+            );
+        };
         loop {
             own.fetch_add(1, Ordering::AcqRel);
             let waiting = Waiting(Some(own));
@@ -54,7 +60,7 @@ impl<'m> Crowd<'m> {
             // Two that come at once see each other, and neither shall lose the last place to that.
             let others = self.count_living();
             if others >= most {
-                return Err(others);
+                return Err(Refused::Crowded(others));
             }
             std::hint::spin_loop();
         }
@@ -104,7 +110,7 @@ mod tests {
         let crowd = Crowd { memory, own: Some(own) };
         let first = crowd.enter(2).expect("the dead do not wait");
         let second = crowd.enter(2).expect("two of two");
-        assert_eq!(crowd.enter(2).err(), Some(2));
+        assert_eq!(crowd.enter(2).err(), Some(Refused::Crowded(2)));
         drop(first);
         let third = crowd.enter(2).expect("a place came free");
         drop((second, third));

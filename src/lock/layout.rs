@@ -116,8 +116,13 @@ impl<'m> Memory<'m> {
         let words = |bytes: &[u8]| -> Vec<AtomicU64> {
             bytes.as_chunks::<8>().0.iter().map(|&word| AtomicU64::new(u64::from_ne_bytes(word))).collect()
         };
-        let geometry = Memory::geometry_of(&words(bytes.get(..HEAD * 8)?))?;
-        let (wide, narrow) = bytes.split_at_checked(geometry.words() * 8)?;
+        let Geometry { stripes, leases, waiters, processes } = Memory::geometry_of(&words(bytes.get(..HEAD * 8)?))?;
+        // Numbers of others: what does not fit into the copy is not multiplied further.
+        let least = stripes.checked_mul(leases)?.checked_mul(waiters)?.checked_add(processes)?;
+        if least > bytes.len() {
+            return None;
+        }
+        let (wide, narrow) = bytes.split_at_checked(Geometry { stripes, leases, waiters, processes }.words() * 8)?;
         let futexes = narrow.as_chunks::<4>().0.iter().map(|&half| AtomicU32::new(u32::from_ne_bytes(half))).collect();
         Some((words(wide), futexes))
     }

@@ -155,7 +155,7 @@ impl<'m, E: Exclusion> Leases<'m, E> {
                 Found::Mine(entry) => return Ok(lease(entry)),
                 Found::Held(entry) if wait.timeout.is_zero() => return Err(Refused::Timeout(holder(stripe.entry(entry)))),
                 Found::Held(entry) if wait.queue == 0 => return Err(Refused::QueueFull(holder(stripe.entry(entry)))),
-                Found::Held(_) => waiting = Some(self.crowd.enter(wait.crowd).map_err(Refused::Crowded)?),
+                Found::Held(_) => waiting = Some(self.crowd.enter(wait.crowd)?),
                 Found::Queued(entry, cell) => {
                     return self.queue(number, entry, cell, token, started, wait).map(|()| lease(entry));
                 }

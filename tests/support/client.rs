@@ -78,6 +78,12 @@ impl Client {
         self.send("GET", path, &[], b"").unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
+    /// As `begin`, with a body.
+    pub fn begin_post(&mut self, path: &str, body: &[u8]) -> Pending {
+        self.connection = None;
+        self.send("POST", path, &[], body).unwrap_or_else(|error| panic!("POST {path}: {error}"))
+    }
+
     pub fn cookie(&self, name: &str) -> Option<&str> {
         self.jar.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }

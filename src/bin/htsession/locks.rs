@@ -1,6 +1,7 @@
 //! Who holds the sessions of this directory now: the tables of leases of the servers that run as its owner.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 use mod_session_rs::lock::survey::{InUse, in_use};
 use mod_session_rs::lock::{Memory, shm};
 use mod_session_rs::store::file::directory;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::geteuid;
 use serde::Serialize;
 
@@ -49,12 +51,26 @@ pub fn locks(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
 
 /// What the table of a server holds. One that is not ours to read, is of another version or just went away holds nothing.
 fn leases(server: u32) -> Vec<InUse> {
-    let path = Path::new(shm::DIRECTORY).join(shm::name(server).trim_start_matches('/'));
-    // Anybody may put anything there; only its owner can replace what is ours.
-    let is_ours = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file() && found.uid() == geteuid().as_raw());
-    let bytes = if is_ours { fs::read(&path).unwrap_or_default() } else { Vec::new() };
+    let bytes = read(server).unwrap_or_default();
     let Some((words, futexes)) = Memory::of_copy(&bytes) else { return Vec::new() };
     Memory::attach(&words, &futexes).map(in_use).unwrap_or_default()
+}
+
+/// More than any table has.
+const LARGEST: u64 = 1 << 30;
+
+/// Anybody may put anything there, a pipe or a link too.
+fn read(server: u32) -> Option<Vec<u8>> {
+    let path = Path::new(shm::DIRECTORY).join(shm::name(server).trim_start_matches('/'));
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = fs::File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
+    let found = file.metadata().ok()?;
+    if !found.is_file() || found.uid() != geteuid().as_raw() || found.len() > LARGEST {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(found.len()).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// Leases go by the first eight bytes of a key, and files by the whole.

@@ -4,7 +4,6 @@ use std::ffi::{CStr, c_char, c_void};
 use std::sync::Mutex;
 
 use super::{Answer, Status};
-use crate::hooks::lease::Leases;
 use crate::hooks::tree::{Slot, Tree, try_lock};
 use crate::httpd::ffi::request_rec;
 use crate::httpd::{Request, guard};
@@ -31,7 +30,6 @@ unsafe impl Send for Lent {}
 /// The slot of a handle, locked: what a call works on.
 pub struct Inside<'t> {
     pub slot: &'t mut Slot,
-    pub leases: &'t mut Leases,
     pub headers_sent: bool,
     pub request: Request<'t>,
 }
@@ -80,11 +78,12 @@ pub fn handle(tree: &mut Tree, slot: usize, root: Request<'_>, of: *const Mutex<
     handle
 }
 
-/// Runs `body` inside a session: with the tree locked, panics caught. NULL is no session; a second thread finds it busy.
+/// Runs `body` in the tree of a handle, with the number of its slot: the tree locked, panics caught. NULL is no session; a second
+/// thread finds it busy.
 ///
 /// # Safety
 /// `handle` is null or was handed out for a request tree that lives.
-pub unsafe fn inside<T>(handle: *const Handle, body: impl FnOnce(&mut Inside<'_>) -> Answer<T>) -> Answer<T> {
+pub unsafe fn in_tree<T>(handle: *const Handle, body: impl FnOnce(&mut Tree, usize, Request<'_>) -> Answer<T>) -> Answer<T> {
     guard(Err(Status::Panic), || {
         // SAFETY: promised by the caller; a handle lives in the pool of the first request, as the tree does.
         let (handle, tree) = unsafe {
@@ -92,12 +91,26 @@ pub unsafe fn inside<T>(handle: *const Handle, body: impl FnOnce(&mut Inside<'_>
             (handle, &*handle.tree)
         };
         let mut tree = try_lock(tree).map_err(|_| Status::Panic)?.ok_or(Status::Busy)?;
-        let Tree { slots, leases, headers_sent, .. } = &mut *tree;
-        let slot = slots.get_mut(handle.slot).ok_or(Status::None)?;
+        if handle.slot >= tree.slots.len() {
+            return Err(Status::None);
+        }
         // SAFETY: the first request lives as long as its tree.
-        let request = unsafe { Request::from_raw(handle.root) };
-        body(&mut Inside { slot, leases, headers_sent: *headers_sent, request })
+        body(&mut tree, handle.slot, unsafe { Request::from_raw(handle.root) })
     })
+}
+
+/// As [`in_tree`], for what concerns the one session.
+///
+/// # Safety
+/// As [`in_tree`].
+pub unsafe fn inside<T>(handle: *const Handle, body: impl FnOnce(&mut Inside<'_>) -> Answer<T>) -> Answer<T> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        in_tree(handle, |tree, slot, request| {
+            let headers_sent = tree.headers_sent;
+            body(&mut Inside { slot: &mut tree.slots[slot], headers_sent, request })
+        })
+    }
 }
 
 /// As [`inside`], in a session that may be changed.

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use super::handle::{Handle, Inside, inside};
+use super::handle::{Handle, in_tree};
 use super::{Answer, Status};
 use crate::config::LockMode;
 use crate::hooks::commit::{self, Cause, identify};
 use crate::hooks::lease;
-use crate::hooks::open::reload;
+use crate::hooks::open::read_under;
+use crate::hooks::tree::Tree;
+use crate::httpd::Request;
 
 type Session = *const Handle;
 
@@ -15,43 +17,45 @@ type Session = *const Handle;
 /// (here and below) The handle is null or lives, as session_api.h demands.
 pub unsafe extern "C" fn lock(s: Session, timeout: i64) -> Status {
     let patience = u64::try_from(timeout).ok().map(Duration::from_micros);
-    unsafe { inside(s, |inside| take(inside, patience)) }.into()
+    unsafe { in_tree(s, |tree, slot, request| take(tree, slot, request, patience)) }.into()
 }
 
 pub unsafe extern "C" fn trylock(s: Session) -> Status {
-    unsafe { inside(s, |inside| take(inside, Some(Duration::ZERO))) }.into()
+    unsafe { in_tree(s, |tree, slot, request| take(tree, slot, request, Some(Duration::ZERO))) }.into()
 }
 
-/// Others may have changed the session before: it is read again, and the changes of this request stay on top.
-fn take(inside: &mut Inside<'_>, patience: Option<Duration>) -> Answer {
-    if inside.slot.settings.lock == LockMode::None {
+fn take(tree: &mut Tree, slot: usize, request: Request<'_>, patience: Option<Duration>) -> Answer {
+    let Tree { slots, leases, ended, .. } = tree;
+    let slot = &mut slots[slot];
+    if slot.settings.lock == LockMode::None {
         return Err(Status::Off);
     }
+    if *ended {
+        return Err(Status::TooLate); // nothing would give it back before the client has read everything
+    }
     // A new session gets its id now: from the first save on others may come for it.
-    let (_, key) = identify(inside.slot)?;
-    if inside.leases.holds(&key) {
+    let (_, key) = identify(slot)?;
+    if slot.is_held(leases) {
         return Ok(());
     }
-    let granted = lease::take_by_call(inside.request, &key, patience)?;
-    inside.leases.keep(granted);
-    let found = reload(inside.slot, inside.request);
-    if found != Ok(true) {
-        inside.leases.drop_one(&key);
-    }
-    if found? { Ok(()) } else { Err(Status::Gone) }
+    let granted = if leases.holds(&key) { None } else { Some(lease::take_by_call(request, &key, patience)?) };
+    if read_under(leases, slot, request, key, granted)? { Ok(()) } else { Err(Status::Gone) }
 }
 
 pub unsafe extern "C" fn unlock(s: Session) -> Status {
-    unsafe {
-        inside(s, |inside| {
-            if inside.slot.settings.lock == LockMode::None {
-                return Err(Status::Off);
-            }
-            let Some(key) = inside.slot.session.key().copied().filter(|key| inside.leases.holds(key)) else { return Ok(()) };
-            let saved = commit::save(inside.slot, inside.request, inside.headers_sent, Cause::Asked);
-            inside.leases.drop_one(&key);
-            Ok(saved?)
-        })
+    unsafe { in_tree(s, give_up) }.into()
+}
+
+/// The session may have another key by now, or none: the lease is that of the key it was read under.
+fn give_up(tree: &mut Tree, slot: usize, request: Request<'_>) -> Answer {
+    let Some(key) = tree.slots[slot].leased.filter(|key| tree.leases.holds(key)) else {
+        return if tree.slots[slot].settings.lock == LockMode::None { Err(Status::Off) } else { Ok(()) };
+    };
+    if !tree.ended {
+        tree.collect(request);
     }
-    .into()
+    let saved = commit::save(&mut tree.slots[slot], request, tree.headers_sent, Cause::Asked);
+    tree.leases.drop_one(&key);
+    tree.leases.over = true;
+    Ok(saved?)
 }
