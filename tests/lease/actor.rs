@@ -88,5 +88,5 @@ impl<'g> Actor<'g> {
 
 /// How many live and wait for the lease.
 pub fn waiting(ground: &Ground) -> usize {
-    mod_session_rs::lock::leases::in_use(ground.memory()).first().map_or(0, |lease| lease.waiting)
+    mod_session_rs::lock::survey::in_use(ground.memory()).first().map_or(0, |lease| lease.waiting)
 }

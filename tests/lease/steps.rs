@@ -63,7 +63,7 @@ pub fn dies_after(ground: &Ground, act: Act, instructions: usize) -> Option<(usi
         other.let_go();
     }
     board.assert_no_violation();
-    let rest = mod_session_rs::lock::leases::in_use(ground.memory());
+    let rest = mod_session_rs::lock::survey::in_use(ground.memory());
     assert!(rest.is_empty(), "{act:?}, {done} instructions: {rest:?}");
     Some((done, Duration::from_nanos(delay)))
 }
