@@ -187,9 +187,9 @@ fn a_handshake_that_a_handler_of_ours_answers_takes_no_lease(mpm: Mpm) {
     ];
     while_held(&client, |client| assert_eq!(client.get_with("/capi?open=&set_int=m:1&save", &handshake).line("save"), "OK"));
     // An ordinary request waits, whatever it says it could become.
+    let h2c = [("Connection", "Upgrade"), ("Upgrade", "h2c")];
     let form: &[u8] = b"coupon=1";
-    let others: [(&str, &[(&str, &str)], &[u8]); 3] =
-        [("POST", &handshake, form), ("GET", &handshake[..3], b""), ("GET", &[("Connection", "Upgrade"), ("Upgrade", "h2c")], b"")];
+    let others = [("POST", &handshake[..], form), ("GET", &handshake[..3], b""), ("GET", &h2c[..], b"")];
     for (method, headers, body) in others {
         let holder = client.clone().begin("/notes?sleep=600");
         thread::sleep(Duration::from_millis(200));
