@@ -20,14 +20,33 @@ const CONNECTIONS: usize = 8;
 /// Requests under strace, over one connection that is kept alive.
 const TRACED: usize = 500;
 
-const PAGES: [(&str, &str); 6] = [
+const PAGES: [(&str, &str); 8] = [
     ("hello", "/hello"),
     ("floor", "/floor"),
     ("file", "/count"),
+    ("file, access", "/access"),
+    ("file, no notes", "/plain"),
     ("file, stock API", "/count-stock"),
     ("file, notes", "/notes?incr=session.n"),
     ("file, read only", "/capi?open=read_only&get_int=n"),
 ];
+
+/// What both servers are configured with; `SessionLock request` is the default.
+const CONF: &str = "SessionDir @DIR@
+SessionCleanupInterval 0
+KeepAliveTimeout 60
+MaxKeepAliveRequests 0
+<LocationMatch ^/(hello|floor)>
+    Session Off
+</LocationMatch>
+<Location /access>
+    SetHandler count
+    SessionLock access
+</Location>
+<Location /plain>
+    SetHandler count
+    SessionNotes Off
+</Location>";
 
 struct Round {
     requests_per_second: f64,
@@ -35,8 +54,7 @@ struct Round {
 }
 
 fn main() {
-    let conf = "SessionDir @DIR@\nKeepAliveTimeout 60\nMaxKeepAliveRequests 0\n<Location /hello>\nSession Off\n</Location>\n<Location /floor>\nSession Off\n</Location>";
-    let httpd = Httpd::with(Mpm::Event).workers(16).log_level("notice").conf(conf).start();
+    let httpd = Httpd::with(Mpm::Event).workers(16).log_level("notice").conf(CONF).start();
     for (_, path) in PAGES {
         load(&httpd, path); // warm up
     }
@@ -84,7 +102,7 @@ fn cpu_seconds(httpd: &Httpd) -> f64 {
 
 /// System calls of a server that serves this page only, counted by strace.
 fn system_calls(path: &str) -> f64 {
-    let httpd = Httpd::with(Mpm::Prefork).workers(1).log_level("notice").conf("SessionDir @DIR@\nSessionCleanupInterval 0\nKeepAliveTimeout 60\nMaxKeepAliveRequests 0\n<Location /hello>\nSession Off\n</Location>\n<Location /floor>\nSession Off\n</Location>").start();
+    let httpd = Httpd::with(Mpm::Prefork).workers(1).log_level("notice").conf(CONF).start();
     let mut client = httpd.client().keep_alive();
     client.get("/count"); // so that a page that only reads has a session
     for _ in 0..20 {
