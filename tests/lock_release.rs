@@ -37,6 +37,7 @@ fn a_client_that_does_not_read_keeps_nobody_waiting(mpm: Mpm) {
             thread::sleep(Duration::from_millis(300)); // it has begun, and the socket is full
             let asked = Instant::now();
             let (response, took) = timed(|| client.get("/notes?incr=session.n"));
+            println!("beside a client that does not read: {took:?}");
             assert!(took < PROMPT, "{page}{how}: {took:?}");
             assert_eq!(response.line("incr"), "2", "{page}{how}: what was changed before the body is there");
             if page.starts_with("/notes") {

@@ -159,9 +159,15 @@ impl<'m, E: Exclusion> Leases<'m, E> {
                 Found::Queued(entry, cell) => {
                     return self.queue(number, entry, cell, token, started, wait).map(|()| lease(entry));
                 }
-                // The dead are looked for without the mutex, which strangers wait for.
-                Found::QueueFull(entry) if !buried && stripe.entry(entry).waiters().iter().any(|process| !process.is_alive()) => {
-                    self.under(number, |stripe| stripe.entry(entry).bury())?;
+                // The dead are looked for without the mutex, which strangers wait for. A dead holder makes all wait who would be served.
+                Found::QueueFull(entry) if !buried && has_dead(stripe.entry(entry)) => {
+                    self.under(number, |stripe| {
+                        let of = stripe.entry(entry);
+                        of.bury();
+                        if of.is_orphaned() {
+                            settle(of, now);
+                        }
+                    })?;
                     buried = true;
                 }
                 Found::QueueFull(entry) => return Err(Refused::QueueFull(holder(stripe.entry(entry)))),
@@ -279,6 +285,10 @@ pub(super) fn holder(entry: Entry<'_>) -> Option<Holder> {
     let process = entry.holder()?;
     let age = Duration::from_nanos(monotonic().saturating_sub(entry.since()));
     Some(Holder { pid: process.pid, age, label: entry.label_text() })
+}
+
+fn has_dead(entry: Entry<'_>) -> bool {
+    entry.is_orphaned() || entry.waiters().iter().any(|process| !process.is_alive())
 }
 
 /// Under the mutex: the holder is gone. The first living one of the queue has the lease then, or nobody.

@@ -121,6 +121,17 @@ fn a_full_queue_refuses_at_once_and_the_dead_have_no_place_in_it() {
 }
 
 #[test]
+fn a_queue_that_is_full_because_its_holder_died_moves_on() {
+    let leases = leases(4, 8);
+    let entry = held_by_the_dead(&leases);
+    entry.take(entry.token().unwrap(), DEAD.start, monotonic()); // a moment ago
+    entry.enqueue(Token::new(std::process::id(), 1 << 20), Process::current().start, 8).unwrap();
+    let alone = Wait { queue: 1, ..wait(5) };
+    assert!(matches!(leases.acquire(HASH, b"", &alone), Err(Refused::Timeout(_))), "there is a place: the first has the lease now");
+    assert_eq!(entry.holder(), Some(Process::current()));
+}
+
+#[test]
 fn a_dead_holder_is_passed_over_by_who_waits_and_by_who_comes() {
     let leases = leases(4, 8);
     let entry = held_by_the_dead(&leases);
