@@ -82,11 +82,10 @@ impl Load {
 
 fn killed_children_lose_no_acknowledged_increment(mpm: Mpm) {
     let pause = Duration::from_millis(if mpm == Mpm::Prefork { 100 } else { 400 });
-    // Enough processes that some are left: the parent of worker and event makes new ones once a second.
-    let processes = if mpm == Mpm::Prefork {
-        ""
-    } else {
-        "ServerLimit 16\nThreadsPerChild 4\nStartServers 8\nMinSpareThreads 16\nMaxSpareThreads 64\nMaxRequestWorkers 64"
+    // Enough processes that some are left: the parent makes new ones once a second.
+    let processes = match mpm {
+        Mpm::Prefork => "StartServers 28\nMinSpareServers 16",
+        _ => "ServerLimit 16\nThreadsPerChild 4\nStartServers 8\nMinSpareThreads 16\nMaxSpareThreads 64\nMaxRequestWorkers 64",
     };
     let mut httpd = Httpd::with(mpm).conf(&format!("SessionDir @DIR@\n{processes}")).workers(32).start();
     httpd.expect_log("exit signal Killed");
