@@ -98,7 +98,8 @@ fn hand_off(processes: usize) {
             let ground = Ground::new(Geometry::new(1, 64, 32, PROCESSES));
             let rush = Rush::start(&ground, processes, HOLD);
             thread::sleep(Duration::from_secs(1));
-            let served = rush.end();
+            let served = rush.served();
+            rush.end();
             ground.board().assert_no_violation();
             (ground.board().hand_offs.quantile(0.5), ground.board().hand_offs.quantile(0.99), served)
         })

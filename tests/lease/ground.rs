@@ -137,6 +137,9 @@ pub fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Milliseconds that end only what would never end: a machine that is busy with others may stand still for seconds.
+pub const PATIENT: u64 = 90_000;
+
 pub fn wait(milliseconds: u64) -> Wait<'static> {
     Wait { timeout: Duration::from_millis(milliseconds), queue: 32, crowd: 1000, is_pointless: &|| false }
 }
@@ -144,7 +147,7 @@ pub fn wait(milliseconds: u64) -> Wait<'static> {
 pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     let started = Instant::now();
     while !done() {
-        assert!(started.elapsed() < Duration::from_secs(15), "waited in vain until {what}");
+        assert!(started.elapsed() < Duration::from_millis(PATIENT), "waited in vain until {what}");
         std::thread::sleep(Duration::from_micros(200));
     }
 }

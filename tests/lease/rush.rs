@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mod_session_rs::lock::monotonic;
 
 use crate::child::Child;
-use crate::ground::{Ground, until, wait};
+use crate::ground::{Ground, PATIENT, until, wait};
 use crate::judge::{Inside, counted};
 use crate::kernel::state;
 
@@ -49,14 +49,19 @@ impl<'g> Rush<'g> {
         stalls
     }
 
-    /// How often each was served.
-    pub fn end(self) -> Vec<u64> {
-        let board = self.ground.board();
-        // At one instant: who ends first leaves the rest more to do.
-        let served = board.served[..self.children.len()].iter().map(|count| count.load(Ordering::Acquire)).collect();
-        board.ended.store(1, Ordering::Release);
+    /// How often each was served so far, at one instant.
+    pub fn served(&self) -> Vec<u64> {
+        self.ground.board().served[..self.children.len()].iter().map(|count| count.load(Ordering::Acquire)).collect()
+    }
+
+    /// Waits until each was served so often.
+    pub fn until_each_was_served(&self, times: u64) {
+        until("each was served", || self.served().iter().all(|&count| count >= times));
+    }
+
+    pub fn end(self) {
+        self.ground.board().ended.store(1, Ordering::Release);
         self.children.into_iter().for_each(Child::reap);
-        served
     }
 }
 
@@ -67,7 +72,7 @@ fn work(ground: &Ground, place: usize, hold: Duration) {
         std::thread::sleep(Duration::from_millis(1));
     }
     while !board.has_ended() {
-        let lease = match leases.acquire(1, b"GET /rush", &wait(10_000)) {
+        let lease = match leases.acquire(1, b"GET /rush", &wait(PATIENT)) {
             Ok(lease) => lease,
             Err(refused) => return board.complain(&format!("{place} was refused: {refused:?}")),
         };

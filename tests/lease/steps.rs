@@ -38,7 +38,7 @@ pub fn dies_after(ground: &Ground, act: Act, instructions: usize) -> Option<(usi
     };
     let mut others: Vec<_> = (0..waiters)
         .map(|n| {
-            let waiter = Actor::start(ground, 2 + n, "GET /waiter", &wait(10_000));
+            let waiter = Actor::start(ground, 2 + n, "GET /waiter", &wait(crate::ground::PATIENT));
             until("it waits", || waiting(ground) == n + 1);
             waiter
         })
@@ -55,7 +55,7 @@ pub fn dies_after(ground: &Ground, act: Act, instructions: usize) -> Option<(usi
     if let Some(holder) = holder {
         holder.let_go();
     }
-    others.push(Actor::start(ground, 4, "GET /last", &wait(10_000)));
+    others.push(Actor::start(ground, 4, "GET /last", &wait(crate::ground::PATIENT)));
     let mut delay = 0;
     for other in others {
         assert_eq!(other.answer(), "held", "{act:?}, {done} instructions");

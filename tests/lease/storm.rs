@@ -87,7 +87,7 @@ fn work(ground: &Ground, life: usize, place: usize) {
 /// One critical section of so many microseconds.
 fn visit(leases: &Leases<'_, &Mutexes>, board: &Board, session: usize, life: usize, microseconds: usize) {
     let started = monotonic();
-    let lease = match leases.acquire(session as u64 + 1, b"GET /storm", &wait(10_000)) {
+    let lease = match leases.acquire(session as u64 + 1, b"GET /storm", &wait(crate::ground::PATIENT)) {
         Ok(lease) => lease,
         Err(refused) => return board.complain(&format!("{life} was refused: {refused:?}")),
     };
