@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::commit::commit_all;
 use super::locks::{Locks, locks};
 use super::report::failure;
 use super::tree::{State, Tree};
@@ -97,22 +96,25 @@ fn is_tunnel(request: Request<'_>) -> bool {
             && header(c"Transfer-Encoding").is_none())
 }
 
-/// Takes the lease of a session for an open. Once that was refused, the opens of this tree are refused at once.
+/// Takes the lease of a session for an open; `None`: the tree has it. Once that was refused, the opens of this tree are refused at once.
 ///
 /// # Errors
 /// It was not granted.
-pub fn take_by_open(leases: &mut Holdings, request: Request<'_>, key: &Key) -> Result<Granted, Busy> {
+pub fn take_by_open(leases: &mut Holdings, request: Request<'_>, key: &Key) -> Result<Option<Granted>, Busy> {
+    if leases.holds(key) {
+        return Ok(None);
+    }
     let granted = if leases.refused { Err(Busy) } else { take(request, key, None, true) };
     leases.refused |= granted.is_err();
-    granted
+    granted.map(Some)
 }
 
-/// Takes the lease of a session for `lock` of the application; `patience` is that of `SessionLockTimeout` if it is not given.
+/// Takes the lease of a session for `lock` of the application; `None`: the tree has it. `patience` is that of `SessionLockTimeout` if it is not given.
 ///
 /// # Errors
 /// It was not granted.
-pub fn take_by_call(request: Request<'_>, key: &Key, patience: Option<Duration>) -> Result<Granted, Busy> {
-    take(request, key, patience, false)
+pub fn take_by_call(leases: &Holdings, request: Request<'_>, key: &Key, patience: Option<Duration>) -> Result<Option<Granted>, Busy> {
+    if leases.holds(key) { Ok(None) } else { take(request, key, patience, false).map(Some) }
 }
 
 fn take(request: Request<'_>, key: &Key, patience: Option<Duration>, by_open: bool) -> Result<Granted, Busy> {
@@ -184,13 +186,10 @@ fn report(request: Request<'_>, key: &Key, refused: Refused, by_call: bool, lock
     }
 }
 
-/// Stores what changed and gives every lease up, since from here on httpd may wait for the client, or somebody else works on.
-pub fn give_up(tree: &mut Tree, request: Request<'_>) {
+/// Gives every lease back, and no open takes one from here on: httpd may wait for the client, or somebody else works on. What changed
+/// was stored.
+pub fn end(tree: &mut Tree, request: Request<'_>) {
     tree.leases.over = true;
-    if tree.leases.held.is_empty() {
-        return;
-    }
-    commit_all(tree, request);
     release_all(tree, request);
 }
 

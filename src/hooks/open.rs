@@ -101,7 +101,7 @@ fn hold_known(leases: &mut Holdings, slot: &mut Slot, request: Request<'_>, due:
     if !is_known_outside || slot.is_held(leases) || !(due || leases.holds(&key)) {
         return Ok(());
     }
-    let granted = if leases.holds(&key) { None } else { Some(lease::take_by_open(leases, request, &key)?) };
+    let granted = lease::take_by_open(leases, request, &key)?;
     if !read_under(leases, slot, request, key, granted)? && !slot.session.has_changes() && !slot.by_id {
         start_anew(slot); // as if it had ended before this request began
     }
@@ -203,18 +203,14 @@ fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exclusi
     let cookies: Vec<_> = request.root().headers_in().entries();
     let cookies: Vec<_> = cookies.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Cookie")).map(|(_, value)| *value).collect();
     let candidates = settings.cookie.candidates(&cookies);
-    let take = |leases: &mut Holdings, key: &Key| match leases.holds(key) {
-        true => Ok(None), // by a call, of another handle
-        false => lease::take_by_open(leases, request, key).map(Some),
-    };
     let mut granted = match &candidates[..] {
-        [only] if exclusive => take(leases, &Key::derive(&settings.scope, only))?,
+        [only] if exclusive => lease::take_by_open(leases, request, &Key::derive(&settings.scope, only))?,
         _ => None,
     };
     let mut usable = first_usable(request, &settings, &candidates)?;
     if exclusive && candidates.len() > 1 {
         while let Some((_, key, found)) = &mut usable {
-            granted = take(leases, key)?;
+            granted = lease::take_by_open(leases, request, key)?;
             match look_up(request, &settings, key)? {
                 Found::Live(newest) => {
                     *found = newest;

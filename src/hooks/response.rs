@@ -12,7 +12,7 @@ use crate::session::session::Phase;
 
 use super::caching;
 use super::commit::{commit_all, cookie};
-use super::lease::{give_up, release_all};
+use super::lease::{end, release_all};
 use super::locks::locks;
 use super::tree::{Broken, abandon, existing_tree, lock, state, try_lock};
 
@@ -27,11 +27,11 @@ impl Watcher for CommitPoints {
         let Ok(mut tree) = lock(tree) else {
             return abandon(tree); // after a panic nothing is saved; it was logged where it happened
         };
-        if passing.may_block {
-            give_up(&mut tree, request);
-        }
-        if passing.first || passing.last {
+        if passing.first || passing.last || (passing.may_block && !tree.leases.is_empty()) {
             commit_all(&mut tree, request);
+        }
+        if passing.may_block {
+            end(&mut tree, request);
         }
         if passing.first && request.main().is_none() && !tree.headers_sent {
             tree.headers_sent = true;
@@ -89,7 +89,10 @@ pub struct Suspended;
 impl RequestEvent for Suspended {
     fn run(request: Request<'_>) {
         if let Some(Ok(mut tree)) = existing_tree(request).map(lock) {
-            give_up(&mut tree, request);
+            if !tree.leases.is_empty() {
+                commit_all(&mut tree, request);
+            }
+            end(&mut tree, request);
         }
     }
 }

@@ -15,13 +15,11 @@ pub(super) struct Crowd<'m> {
 
 /// One thread that waits, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Waiting<'c>(Option<&'c AtomicU64>);
+pub(super) struct Waiting<'c>(&'c AtomicU64);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(count) = self.0 {
-            count.fetch_sub(1, Ordering::AcqRel);
-        }
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -52,7 +50,7 @@ impl<'m> Crowd<'m> {
         };
         loop {
             own.fetch_add(1, Ordering::AcqRel);
-            let waiting = Waiting(Some(own));
+            let waiting = Waiting(own);
             if self.count() <= most || self.count_living() <= most {
                 return Ok(waiting);
             }

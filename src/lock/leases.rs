@@ -161,13 +161,7 @@ impl<'m, E: Exclusion> Leases<'m, E> {
                 }
                 // The dead are looked for without the mutex, which strangers wait for. A dead holder makes all wait who would be served.
                 Found::QueueFull(entry) if !buried && has_dead(stripe.entry(entry)) => {
-                    self.under(number, |stripe| {
-                        let of = stripe.entry(entry);
-                        of.bury();
-                        if of.is_orphaned() {
-                            settle(of, now);
-                        }
-                    })?;
+                    self.heal(number, stripe.entry(entry))?;
                     buried = true;
                 }
                 Found::QueueFull(entry) => return Err(Refused::QueueFull(holder(stripe.entry(entry)))),
@@ -223,16 +217,22 @@ impl<'m, E: Exclusion> Leases<'m, E> {
                 self.under(stripe, |_| entry.recall())?;
             }
             if entry.is_orphaned() {
-                self.under(stripe, |_| {
-                    if entry.is_orphaned() {
-                        settle(entry, monotonic());
-                    }
-                })?;
+                self.heal(stripe, entry)?;
             }
         }
         std::mem::forget(place);
         entry.leave(cell);
         Ok(())
+    }
+
+    /// Whoever died at an entry, as it was seen without the mutex, makes room.
+    fn heal(&self, stripe: usize, entry: Entry<'m>) -> Result<(), Unavailable> {
+        self.under(stripe, |_| {
+            entry.bury();
+            if entry.is_orphaned() {
+                settle(entry, monotonic());
+            }
+        })
     }
 
     /// Frees the entries of a stripe that nobody living holds or waits for.
