@@ -15,12 +15,12 @@ mod module {
     /// What `src/httpd` and `src/bridge` use of httpd and APR.
     const FUNCTIONS: &str = "ap_(add_output_filter|register_output_filter|remove_output_filter|pass_brigade|bucket_error_create|\
         hook_(handler|fixups|insert_filter|insert_error_filter|pre_config|check_config|post_config|child_init|suspend_connection)|\
-        log_rerror_|log_error_|get_module_config|set_module_config|get_request_module_loglevel|get_server_module_loglevel|state_query|\
+        log_rerror_|log_error_|find_linked_module|get_module_config|set_module_config|get_request_module_loglevel|get_server_module_loglevel|state_query|\
         server_root_relative|check_cmd_context|timeout_parameter_parse|run_http_scheme|unescape_urlencoded|escape_urlencoded|\
         mutex_register|global_mutex_create|retained_data_get|retained_data_create|mpm_query|get_conn_socket)\
         |apr_(palloc|pstrmemdup|pool_cleanup_register|pool_pre_cleanup_register|pool_cleanup_null|table_make|table_get|table_set|\
         table_setn|table_unset|table_clear|table_add|table_elts|dynamic_fn_register|dynamic_fn_retrieve|brigade_cleanup|bucket_eos_create|\
-        global_mutex_(child_init|lockfile|mech|name|timedlock|trylock|unlock)|os_sock_get)";
+        optional_hook_get|global_mutex_(child_init|lockfile|mech|name|timedlock|trylock|unlock)|os_sock_get)";
     const TYPES: &str = "module|command_rec|cmd_parms|request_rec|server_rec|conn_rec|session_rec|ap_filter_t|apr_bucket_brigade|apr_bucket|\
         apr_table_entry_t|apr_array_header_t|ap_HOOK_session_(load|save|encode|decode)_t|unixd_config_rec|core_server_config|\
         ap_directive_t|apr_global_mutex_t|apr_lockmech_e|ap_watchdog_t|apr_OFN_ap_watchdog_(get_instance|register_callback)_t";

@@ -4,6 +4,7 @@
 //!
 //! * [`session`] - the domain: values, changes, records, cookies. Pure.
 //! * [`store`] - where records live. Knows keys and bytes only. Needs `session`.
+//! * [`repository`] - finding, saving, moving and ending sessions in a store. Needs `session` and `store`.
 //! * [`lock`] - leases and the pool of mutexes. Knows hashes and deadlines only. Needs `httpd`.
 //! * `httpd` - safe wrappers over httpd and APR. Knows nothing of sessions.
 //! * `config` - what the directives say. Needs `httpd`, `session`, `store`.
@@ -11,13 +12,14 @@
 //! * `bridge` - faces to other code: notes, stock API, C API. Needs all of the above.
 //! * `module` - the record that httpd loads: the table of contents.
 //!
-//! With `default-features = false` only the first three remain, and nothing is exported to C.
+//! With `default-features = false` only the first four remain, and nothing is exported to C.
 #![deny(unsafe_code)]
 
 #[cfg(feature = "module")]
 mod bridge;
 #[cfg(feature = "module")]
 mod config;
+mod faults;
 #[cfg(feature = "module")]
 mod hooks;
 #[cfg(feature = "module")]
@@ -25,5 +27,6 @@ mod httpd;
 pub mod lock;
 #[cfg(feature = "module")]
 mod module;
+pub mod repository;
 pub mod session;
 pub mod store;

@@ -5,14 +5,14 @@ use std::ffi::CStr;
 use std::sync::PoisonError;
 
 use crate::config::Config;
-use crate::hooks::commit::{commit_all, invalidate, remove};
+use crate::hooks::commit::{commit_all, invalidate, regenerate, remove};
 use crate::hooks::lease::release_all;
 use crate::hooks::open::{Hold, OpenError, Touch, open};
 use crate::hooks::tree::{self, Slot, Tree, lock, state};
 use crate::httpd::hook::{self, RequestHook, SERVICE_UNAVAILABLE};
 use crate::httpd::{Level, Outcome, Request, Table};
-use crate::session::Mirror;
 use crate::session::mirror::{Detail, Edit};
+use crate::session::{Mirror, Move};
 
 /// What a note of a value begins with.
 const VALUE: &[u8] = b"session.";
@@ -101,7 +101,7 @@ fn publish(tree: &mut Tree, index: usize, request: Request<'_>) {
     tree.collect_by(collect);
 }
 
-fn facts(slot: &Slot, notes: Table<'_>) {
+fn facts(slot: &mut Slot, notes: Table<'_>) {
     let flag = |on: bool| if on { b"1" } else { b"0" };
     if !slot.is_new {
         notes.set_static(c"session:ref", slot.reference().as_bytes());
@@ -113,6 +113,12 @@ fn facts(slot: &Slot, notes: Table<'_>) {
     notes.set_static(c"session:timeout", slot.session.timeout().to_string().as_bytes());
     if let Some(user) = slot.session.user() {
         notes.set_static(c"session:user", user.as_bytes());
+    }
+    // Without cookies the application writes the id into its links.
+    if slot.settings.cookie().is_none()
+        && let Ok((id, _)) = slot.identify()
+    {
+        notes.set_static(c"session:id", id.expose().as_bytes());
     }
 }
 
@@ -142,14 +148,15 @@ fn collect_one(tree: &mut Tree, request: Request<'_>) {
     let Some(shown) = kept.as_mut().and_then(|face| face.downcast_mut::<Shown>()) else { return };
     let notes = request.notes();
     let mut edits = shown.mirror.edits(&values(notes));
-    let Some(slot) = tree.slots.get_mut(shown.slot) else { return };
+    let index = shown.slot;
+    let Some(slot) = tree.slots.get_mut(index) else { return };
     for key in take(notes, c"session:unset").iter().flat_map(|list| named(list, slot)) {
         edits.push(Edit::Unset(key));
     }
     for word in take(notes, c"session:do").iter().flat_map(|list| list.split_whitespace()) {
-        edits = carry_out(word, slot, request, edits);
+        edits = carry_out(word, tree, index, request, edits);
     }
-    apply(slot, request, edits);
+    apply(&mut tree.slots[index], request, edits);
 }
 
 fn take(notes: Table<'_>, name: &CStr) -> Option<String> {
@@ -168,7 +175,8 @@ fn named(list: &str, slot: &Slot) -> Vec<String> {
 
 /// One word of `session:do`; answers the edits that are still to be done. What a handler writes beside `invalidate` or `delete`
 /// belongs to the session after it.
-fn carry_out(word: &str, slot: &mut Slot, request: Request<'_>, edits: Vec<Edit>) -> Vec<Edit> {
+fn carry_out(word: &str, tree: &mut Tree, index: usize, request: Request<'_>, edits: Vec<Edit>) -> Vec<Edit> {
+    let slot = &mut tree.slots[index];
     let written = |edits: Vec<Edit>| edits.into_iter().filter(|edit| matches!(edit, Edit::Set(..))).collect();
     match word {
         "invalidate" => match invalidate(slot, request) {
@@ -186,13 +194,20 @@ fn carry_out(word: &str, slot: &mut Slot, request: Request<'_>, edits: Vec<Edit>
             slot.expires_at_commit = true;
             Vec::new()
         }
+        "regenerate" => {
+            apply(slot, request, edits); // they are stored with it
+            let _ = regenerate(tree, index, request, Move::Moved); // the session goes on under its id; the log says why
+            Vec::new()
+        }
         "revert" => {
             slot.session.revert();
             Vec::new()
         }
         _ => {
-            request
-                .log(Level::Warning, format_args!("session:do knows invalidate, expire, delete and revert, not '{}'", word.escape_debug()));
+            request.log(
+                Level::Warning,
+                format_args!("session:do knows invalidate, regenerate, expire, delete and revert, not '{}'", word.escape_debug()),
+            );
             edits
         }
     }

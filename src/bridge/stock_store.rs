@@ -11,11 +11,12 @@ use super::exports::{
 };
 use super::stock_codec::{decode, encode};
 use crate::config::{Config, StockConfig};
-use crate::hooks::tree::{self, now};
+use crate::hooks::tree;
 use crate::httpd::ffi::{self, apr_status_t, session_rec};
 use crate::httpd::filter::{self, Passing, Watcher};
 use crate::httpd::hook::{self, RequestEvent, RequestHook};
 use crate::httpd::{Level, Outcome, Request};
+use crate::repository::now;
 
 pub const SUCCESS: apr_status_t = ffi::APR_SUCCESS as apr_status_t;
 pub const FAILURE: apr_status_t = ffi::APR_EGENERAL as apr_status_t;

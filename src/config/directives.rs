@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::parse::{LONGEST, number, size};
-use super::{Config, LockMode, StoreKind, StorePlace, Switch};
+use super::{Config, LockMode, SecretSource, StoreKind, StorePlace, Switch};
 use crate::httpd::directive::{Commands, time};
 use crate::httpd::{Contexts, Directive, Place, Setter};
-use crate::session::CookieRule;
 use crate::session::time::MICROS;
+use crate::session::{CookieRule, Secrets, query};
 
 use Contexts::{Everywhere, NotHtaccess, ServerOnly};
 use Setter::{Flag, One, Words};
@@ -22,7 +22,7 @@ const fn row(
     Directive { name, contexts, setter, help }
 }
 
-pub static DIRECTIVES: [Directive<Config>; 25] = [
+pub static DIRECTIVES: [Directive<Config>; 31] = [
     row(c"Session", Everywhere, Flag(|c, on| c.switch = Some(Switch::Said(on))), c"On or Off: whether this part of the site has sessions"),
     row(c"SessionDir", NotHtaccess, One(session_dir), c"directory of the session files; alone it means SessionStore file"),
     row(c"SessionStore", NotHtaccess, One(session_store), c"file (in SessionDir), or stock: leave it to the stock store modules"),
@@ -46,6 +46,37 @@ pub static DIRECTIVES: [Directive<Config>; 25] = [
         c"name of the cookie, then Path= Domain= Max-Age= Secure= HttpOnly= SameSite= Partitioned",
     ),
     row(c"SessionScope", NotHtaccess, One(session_scope), c"name within which sessions are visible (default: the ServerName)"),
+    row(
+        c"SessionIdGrace",
+        NotHtaccess,
+        One(session_id_grace),
+        c"how long an id that was changed leads to its session (default 10; 0: not at all)",
+    ),
+    row(
+        c"SessionSecret",
+        NotHtaccess,
+        Words(session_secret),
+        c"keys of 32 bytes or more that sign the cookie: the first signs, all verify (default: not signed)",
+    ),
+    row(c"SessionSecretFile", NotHtaccess, One(session_secret_file), c"file with the keys of SessionSecret, one a line"),
+    row(
+        c"SessionEncrypt",
+        NotHtaccess,
+        Flag(|c, on| c.encrypt = Some(on)),
+        c"On: values are sealed with a key that only the client has; Off: they are stored as they are (default)",
+    ),
+    row(
+        c"SessionUseCookies",
+        NotHtaccess,
+        Flag(|c, on| c.use_cookies = Some(on)),
+        c"On: a cookie carries the id (default); Off: the query string does, which is unsafe",
+    ),
+    row(
+        c"SessionIdParam",
+        NotHtaccess,
+        One(session_id_param),
+        c"with SessionUseCookies Off: the parameter of the query string that is the id",
+    ),
     row(
         c"SessionNotes",
         Everywhere,
@@ -135,7 +166,7 @@ pub static DIRECTIVES: [Directive<Config>; 25] = [
     ),
 ];
 
-pub static COMMANDS: Commands<26> = Commands::new(&DIRECTIVES);
+pub static COMMANDS: Commands<32> = Commands::new(&DIRECTIVES);
 
 type Answer = Result<(), String>;
 
@@ -191,6 +222,35 @@ fn session_lifetime(config: &mut Config, word: &str, place: Place<'_>) -> Answer
 
 fn session_new_timeout(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
     set(&mut config.new_timeout, span(word, place)?)
+}
+
+fn session_id_grace(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
+    set(&mut config.id_grace, span(word, place)?)
+}
+
+/// An error must not show a key.
+fn session_secret(config: &mut Config, words: &[&str], _: Place<'_>) -> Answer {
+    let secrets = Secrets::new(words.iter().map(|word| word.as_bytes())).map_err(|error| error.to_string())?;
+    set_secrets(config, SecretSource::Keys(secrets))
+}
+
+fn session_secret_file(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
+    let path = place.path(word).ok_or_else(|| format!("takes a file, absolute or below ServerRoot, not '{word}'"))?;
+    set_secrets(config, SecretSource::of_file(path))
+}
+
+fn set_secrets(config: &mut Config, source: SecretSource) -> Answer {
+    if config.secrets.is_some() {
+        return Err("the keys of this section are given already: SessionSecret takes several, and so does SessionSecretFile".into());
+    }
+    set(&mut config.secrets, Arc::new(source))
+}
+
+fn session_id_param(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
+    if !query::is_name(word) {
+        return Err(format!("takes the name of a parameter, of letters, digits and -_., not '{word}'"));
+    }
+    set(&mut config.id_param, word.into())
 }
 
 fn session_lock_timeout(config: &mut Config, word: &str, place: Place<'_>) -> Answer {

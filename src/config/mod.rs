@@ -2,6 +2,7 @@
 
 pub mod directives;
 pub mod parse;
+mod secrets;
 mod server;
 mod stock;
 
@@ -10,16 +11,15 @@ use std::sync::Arc;
 
 use once_cell::sync::OnceCell;
 
+pub use secrets::SecretSource;
 pub use server::ServerConfig;
 pub use stock::StockConfig;
 
+use crate::repository::{DEFAULT_GRACE, DEFAULT_MAX_SIZE, DEFAULT_TIMEOUT, Repository, Terms};
 use crate::session::time::MICROS;
-use crate::session::{CookieRule, Expiry, Scope};
+use crate::session::{CookieRule, Expiry, Id, Scope};
 use crate::store::file::FileStore;
 use crate::store::{Durability, Store};
-
-pub const DEFAULT_TIMEOUT: u64 = 1800;
-pub const DEFAULT_MAX_SIZE: usize = 1 << 20;
 
 /// Whether sessions are on in a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,12 @@ pub struct Config {
     pub max_size: Option<usize>,
     pub invalidate_corrupt: Option<bool>,
     pub sync: Option<bool>,
+    /// Microseconds.
+    pub id_grace: Option<u64>,
+    pub encrypt: Option<bool>,
+    pub secrets: Option<Arc<SecretSource>>,
+    pub use_cookies: Option<bool>,
+    pub id_param: Option<Arc<str>>,
     pub notes: Option<bool>,
     pub lock: Option<LockMode>,
     pub stock: StockConfig,
@@ -104,6 +110,11 @@ impl Config {
             max_size: inner.max_size.or(outer.max_size),
             invalidate_corrupt: inner.invalidate_corrupt.or(outer.invalidate_corrupt),
             sync: inner.sync.or(outer.sync),
+            id_grace: inner.id_grace.or(outer.id_grace),
+            encrypt: inner.encrypt.or(outer.encrypt),
+            secrets: inner.secrets.clone().or_else(|| outer.secrets.clone()),
+            use_cookies: inner.use_cookies.or(outer.use_cookies),
+            id_param: inner.id_param.clone().or_else(|| outer.id_param.clone()),
             notes: inner.notes.or(outer.notes),
             lock: inner.lock.or(outer.lock),
             stock: StockConfig::merge(&outer.stock, &inner.stock),
@@ -141,6 +152,17 @@ impl Config {
         }
     }
 
+    fn carrier(&self, rule: Arc<CookieRule>) -> Carrier {
+        match &self.id_param {
+            Some(name) if !self.uses_cookies() => Carrier::Query(Arc::clone(name)),
+            _ => Carrier::Cookie(rule, self.secrets.clone()),
+        }
+    }
+
+    pub fn uses_cookies(&self) -> bool {
+        self.use_cookies.unwrap_or(true)
+    }
+
     /// What holds for a request on a host, if a store of ours does.
     pub fn settings(&self, server_name: &[u8]) -> Option<Settings> {
         let place = Arc::clone(self.own_store()?);
@@ -149,10 +171,8 @@ impl Config {
             Some(scope) => scope.to_string(),
             None => String::from_utf8_lossy(server_name).to_lowercase(),
         };
-        Some(Settings {
-            place,
+        let terms = Terms {
             scope: Scope { name, cookie: cookie.name.clone() },
-            cookie,
             timeout: self.timeout.or(self.stock.max_age()).unwrap_or(DEFAULT_TIMEOUT),
             expiry: Expiry {
                 touch_interval: self.touch_interval.or(self.stock.expiry_update.map(|seconds| seconds.saturating_mul(MICROS))),
@@ -160,8 +180,15 @@ impl Config {
                 new_timeout: self.new_timeout.filter(|&span| span > 0),
             },
             max_size: self.max_size.unwrap_or(DEFAULT_MAX_SIZE),
-            invalidate_corrupt: self.invalidate_corrupt.unwrap_or(true),
+            sealed: self.encrypt.unwrap_or(false),
+            grace: self.id_grace.unwrap_or(DEFAULT_GRACE),
             durability: if self.sync.unwrap_or(false) { Durability::Machine } else { Durability::Process },
+        };
+        Some(Settings {
+            place,
+            terms,
+            carrier: self.carrier(cookie),
+            invalidate_corrupt: self.invalidate_corrupt.unwrap_or(true),
             lock: self.lock.unwrap_or_default(),
         })
     }
@@ -174,14 +201,42 @@ impl Config {
 /// What holds for one session of a request tree.
 pub struct Settings {
     pub place: Arc<StorePlace>,
-    pub scope: Scope,
-    pub cookie: Arc<CookieRule>,
-    pub timeout: u64,
-    pub expiry: Expiry,
-    pub max_size: usize,
+    pub terms: Terms,
+    pub carrier: Carrier,
     pub invalidate_corrupt: bool,
-    pub durability: Durability,
     pub lock: LockMode,
+}
+
+/// What carries the id to the client and back.
+pub enum Carrier {
+    /// Signed where there are keys.
+    Cookie(Arc<CookieRule>, Option<Arc<SecretSource>>),
+    /// A parameter of the query string, which the application writes into its links (`SessionUseCookies off`).
+    Query(Arc<str>),
+}
+
+impl Settings {
+    pub fn repository(&self) -> Repository<'_> {
+        Repository { store: self.place.store(), terms: &self.terms }
+    }
+
+    pub fn cookie(&self) -> Option<&CookieRule> {
+        match &self.carrier {
+            Carrier::Cookie(rule, _) => Some(rule),
+            Carrier::Query(_) => None,
+        }
+    }
+
+    /// The `Set-Cookie` header that hands out an id; `None`: cookies do not carry it, or it cannot be signed, which was said when the
+    /// session was opened.
+    pub fn set_cookie(&self, id: &Id, https: bool) -> Option<String> {
+        let Carrier::Cookie(rule, secrets) = &self.carrier else { return None };
+        let value = match secrets {
+            Some(source) => source.keys().ok()?.sign(&self.terms.scope, id),
+            None => id.expose().to_owned(),
+        };
+        Some(rule.set(&value, https))
+    }
 }
 
 #[cfg(test)]
@@ -216,8 +271,8 @@ mod tests {
         let outer = Config { timeout: Some(60), max_size: Some(2048), ..with_store() };
         let inner = Config { timeout: Some(5), ..Config::default() };
         let settings = Config::merge(&outer, &inner).settings(b"Example.ORG").unwrap();
-        assert_eq!((settings.timeout, settings.max_size), (5, 2048));
-        assert_eq!((settings.scope.name.as_str(), settings.scope.cookie.as_str()), ("example.org", "sid"));
+        assert_eq!((settings.terms.timeout, settings.terms.max_size), (5, 2048));
+        assert_eq!((settings.terms.scope.name.as_str(), settings.terms.scope.cookie.as_str()), ("example.org", "sid"));
     }
 
     #[test]
@@ -232,12 +287,14 @@ mod tests {
         let mut config = with_store();
         config.stock.max_age_seconds = Some(60);
         config.stock.expiry_update = Some(10);
-        let settings = config.settings(b"h").unwrap();
-        assert_eq!((settings.timeout, settings.cookie.max_age, settings.expiry.touch_interval), (60, Some(60), Some(10 * MICROS)));
+        let said = |config: &Config| {
+            let settings = config.settings(b"h").unwrap();
+            (settings.terms.timeout, settings.cookie().unwrap().max_age, settings.terms.expiry.touch_interval)
+        };
+        assert_eq!(said(&config), (60, Some(60), Some(10 * MICROS)));
         config.timeout = Some(7);
         config.cookie = Some(Arc::new(CookieRule::default()));
         config.touch_interval = Some(1);
-        let settings = config.settings(b"h").unwrap();
-        assert_eq!((settings.timeout, settings.cookie.max_age, settings.expiry.touch_interval), (7, None, Some(1)));
+        assert_eq!(said(&config), (7, None, Some(1)));
     }
 }

@@ -19,6 +19,12 @@ pub fn protect(request: Request<'_>, sets_cookie: bool, used: bool) {
     }
 }
 
+/// The page has links with the id of its visitor: no other site may see where its visitors come from.
+pub fn hide_referrer(request: Request<'_>) {
+    request.err_headers_out().unset(c"Referrer-Policy");
+    request.headers_out().set_static(c"Referrer-Policy", b"no-referrer");
+}
+
 fn directives(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|directive| !directive.is_empty())
 }

@@ -7,13 +7,14 @@ use crate::config::{Config, StorePlace};
 use crate::httpd::hook::ConfigHook;
 use crate::httpd::watchdog::{self, Job, Refused};
 use crate::httpd::{Level, Pool, Server, is_first_reading};
-use crate::session::Timestamp;
+use crate::repository;
 use crate::session::expiry::GRACE;
-use crate::store::Sweep;
+use crate::session::{Key, Stored, Timestamp};
+use crate::store::{Blob, Sweep};
 
+use super::events::expired;
 use super::locks::{Locks, locks};
 use super::start::places;
-use super::tree;
 
 /// A child that stops waits for the slice at work.
 const SLICE: Duration = Duration::from_millis(50);
@@ -90,7 +91,7 @@ struct Pass {
 impl Pass {
     fn at(place: usize) -> Pass {
         let now = Instant::now();
-        Pass { place, began: now, before: tree::now().minus(GRACE), done: Sweep::default(), rests_until: now }
+        Pass { place, began: now, before: repository::now().minus(GRACE), done: Sweep::default(), rests_until: now }
     }
 }
 
@@ -113,7 +114,13 @@ impl Cleaner {
     fn clean(&self, server: Server<'_>, mut pass: Pass) -> State {
         let place = &self.places[pass.place];
         let started = Instant::now();
-        match place.store().sweep(pass.before, SLICE, pass.done.next.take().unwrap_or_default()) {
+        let mut deleted = |key: &Key, blob: &Blob| {
+            // An alias is no session, and what cannot be read is nobody's.
+            if let Ok(Stored::Session(record)) = Stored::decode(&blob.bytes) {
+                expired(server, &key.reference(), record.user.as_deref());
+            }
+        };
+        match place.store().sweep(pass.before, SLICE, pass.done.next.take().unwrap_or_default(), &mut deleted) {
             Ok(slice) => {
                 pass.done.add(slice);
                 if pass.done.next.is_none() {

@@ -1,20 +1,21 @@
-//! Writing a session: the changes of this request go on top of the newest record, as one step of the store.
+//! What requests do to stored sessions: saves, ends, changes of ids, with what the log, the cookie and other modules are told of it.
 
+use crate::faults::panic_at;
 use crate::httpd::{Level, Request};
-use crate::session::id::ID_BYTES;
+use crate::repository::{Error, Saved, now};
 use crate::session::session::{Intent, Phase};
-use crate::session::{Id, Key, Record, Session, Timestamp};
-use crate::store::{Blob, Change, Error, Outcome};
+use crate::session::{Key, Move};
 
-use super::faults::panic_at;
+use super::events::{Event, happened};
+use super::lease;
 use super::report::{failure, store_failed};
-use super::tree::{Slot, Tree, now};
+use super::tree::{Slot, Tree};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaveError {
     /// Deleted, invalidated or outlived by somebody else: nothing revives it.
     Gone,
-    /// A new session needs a cookie, and the headers have gone.
+    /// A new session or a new id needs a cookie, and the headers have gone.
     TooLate,
     TooLarge,
     Corrupt,
@@ -49,25 +50,67 @@ pub fn save(slot: &mut Slot, request: Request<'_>, headers_sent: bool, cause: Ca
         return expire_now(slot, request);
     }
     let now = now();
-    let result = match slot.session.intent(&slot.settings.expiry, now) {
+    let needs_cookie = headers_sent && slot.settings.cookie().is_some();
+    let (sessions, session) = (slot.settings.repository(), &mut slot.session);
+    let saved = match session.intent(&slot.settings.terms.expiry, now) {
         // The client has no cookie for it, or was told to forget it.
-        Intent::Create if headers_sent && (slot.session.phase() == Phase::New || slot.forget_cookie) => Err(SaveError::TooLate),
-        Intent::Create => create(slot, request, now),
-        Intent::Update => update(slot, request, now),
+        Intent::Create if needs_cookie && (session.phase() == Phase::New || slot.forget_cookie) => Err(SaveError::TooLate),
         // A session whose storage went may be wanted back without a further change.
-        Intent::Nothing if cause == Cause::Asked && slot.session.phase() == Phase::Removed && !slot.session.values().is_empty() => {
-            create(slot, request, now)
+        Intent::Nothing if cause == Cause::Asked && session.phase() == Phase::Removed && !session.is_empty() => {
+            sessions.create(session, now).map_err(|error| told(slot, request, "create", error))
         }
-        Intent::Nothing if slot.session.phase() == Phase::Gone && cause == Cause::Asked => Err(SaveError::Gone),
-        Intent::Nothing => Ok(()),
+        Intent::Nothing if session.phase() == Phase::Gone && cause == Cause::Asked => Err(SaveError::Gone),
+        Intent::Nothing => Ok(Saved::Nothing),
+        Intent::Create | Intent::Update => sessions.save(session, now).map_err(|error| told(slot, request, "save", error)),
     };
-    if let Err(error) = result {
-        log_failure(slot, request, error);
-        if error == SaveError::TooLate && cause == Cause::CommitPoint {
-            slot.session.revert(); // there is nobody left to tell
+    match saved {
+        Ok(saved) => {
+            tell(slot, request, saved);
+            Ok(())
+        }
+        Err(error) => {
+            log_failure(slot, request, error);
+            if error == SaveError::TooLate && cause == Cause::CommitPoint {
+                slot.session.revert(); // there is nobody left to tell
+            }
+            Err(error)
         }
     }
-    result
+}
+
+/// What a save did, for those who follow sessions and for the cookie.
+fn tell(slot: &mut Slot, request: Request<'_>, saved: Saved) {
+    match saved {
+        Saved::Nothing => {}
+        Saved::Created => slot.happened(request, Event::Created, None),
+        Saved::Changed { renewed } => {
+            slot.renewed |= renewed;
+            if renewed {
+                slot.happened(request, Event::Renewed, None);
+            }
+        }
+        Saved::Deleted => {
+            slot.forget_cookie = true;
+            slot.happened(request, Event::Destroyed, None);
+        }
+    }
+}
+
+/// The answer for a caller. What only the store or the kernel knows is logged here.
+fn told(slot: &Slot, request: Request<'_>, what: &str, error: Error) -> SaveError {
+    match error {
+        Error::Gone => SaveError::Gone,
+        Error::TooLarge => SaveError::TooLarge,
+        Error::Corrupt(_) => SaveError::Corrupt,
+        Error::Store(error) => {
+            store_failed(request, what, &error);
+            SaveError::Store
+        }
+        Error::Random(error) => {
+            failure(request, format_args!("cannot {what} session {}: no random numbers: {error}", slot.reference()));
+            SaveError::Store
+        }
+    }
 }
 
 fn log_failure(slot: &Slot, request: Request<'_>, error: SaveError) {
@@ -80,14 +123,14 @@ fn log_failure(slot: &Slot, request: Request<'_>, error: SaveError) {
         SaveError::TooLate => failure(
             request,
             format_args!(
-                "a new session needs a cookie, and the response headers have gone: it is not stored; set values before the first output"
+                "a new session or a new id needs a cookie, and the response headers have gone: it is not stored; do so before the first output"
             ),
         ),
         SaveError::TooLarge => failure(
             request,
             format_args!(
                 "session {reference} would be larger than SessionMaxSize ({}): the changes of this request are not stored",
-                slot.settings.max_size
+                slot.settings.terms.max_size
             ),
         ),
         SaveError::Corrupt => failure(request, format_args!("session {reference} is damaged: the changes of this request are not stored")),
@@ -95,155 +138,25 @@ fn log_failure(slot: &Slot, request: Request<'_>, error: SaveError) {
     }
 }
 
-/// An id that nobody can guess. The generator of the kernel: any other, used before a fork, gives all children the same numbers.
-fn draw<const N: usize>() -> Result<[u8; N], SaveError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| SaveError::Store)?;
-    Ok(bytes)
-}
-
-/// The id and key of a session; a new one draws them now.
-pub fn identify(slot: &mut Slot) -> Result<(Id, Key), SaveError> {
-    if let (Some(id), Some(key)) = (slot.session.id(), slot.session.key()) {
-        return Ok((id.clone(), *key));
-    }
-    let id = Id::from_random(draw::<ID_BYTES>()?);
-    let key = Key::derive(&slot.settings.scope, &id);
-    slot.session.identify(id.clone(), key);
-    Ok((id, key))
-}
-
-/// A limit that was lowered meanwhile holds for changes, not for renewals.
-fn blob(slot: &Slot, record: &Record, expires: Timestamp) -> Result<Blob, SaveError> {
-    let bytes = record.encode();
-    let too_large = slot.session.has_changes() && bytes.len() > slot.settings.max_size;
-    if too_large { Err(SaveError::TooLarge) } else { Ok(Blob { expires, bytes }) }
-}
-
-fn create(slot: &mut Slot, request: Request<'_>, now: Timestamp) -> Result<(), SaveError> {
-    let record = slot.session.record_to_create(u64::from_le_bytes(draw()?), now);
-    let expires = slot.settings.expiry.at_write(&record, now);
-    let blob = blob(slot, &record, expires)?;
-    // An id that is taken, with 192 random bits, is one that somebody else created anew after we removed it.
-    let (_, key) = identify(slot)?;
-    match slot.settings.place.store().create(&key, &blob, slot.settings.durability) {
-        Ok(true) => {
-            slot.session.saved(record, expires);
-            Ok(())
-        }
-        Ok(false) => {
-            slot.session.gone();
-            Err(SaveError::Gone)
-        }
-        Err(error) => {
-            store_failed(request, "create", &error);
-            Err(SaveError::Store)
-        }
-    }
-}
-
-fn update(slot: &mut Slot, request: Request<'_>, now: Timestamp) -> Result<(), SaveError> {
-    let Some(key) = slot.session.key().copied() else { return Ok(()) };
-    let (renews, renews_only) = (slot.session.renews(), !slot.session.has_changes());
-    let mut outcome = Err(SaveError::Gone);
-    let result = {
-        let (session, settings) = (&slot.session, &slot.settings);
-        let mut change = |found: Option<&Blob>| {
-            outcome = Err(SaveError::Gone);
-            let Some(found) = found else { return Change::Keep };
-            let Ok(newest) = Record::decode(&found.bytes) else {
-                outcome = Err(SaveError::Corrupt);
-                return Change::Keep;
-            };
-            let incarnation = newest.incarnation;
-            if renews_only && incarnation == session.incarnation() && !session.touch_due(&newest, found.expires, &settings.expiry, now) {
-                outcome = Ok((newest, found.expires)); // another request has just renewed it
-                return Change::Keep;
-            }
-            let Some((record, expires)) = session.merged(newest, found.expires, &settings.expiry, now) else { return Change::Keep };
-            if record.values.is_empty() {
-                outcome = Ok((record, expires));
-                return Change::Delete; // only a session with values is stored
-            }
-            match blob(slot, &record, expires) {
-                Ok(blob) => {
-                    outcome = Ok((record, expires));
-                    Change::Write(blob)
-                }
-                Err(error) => {
-                    outcome = Err(error);
-                    Change::Keep
-                }
-            }
-        };
-        settings.place.store().update(&key, settings.durability, &mut change)
-    };
-    match result {
-        Err(Error::Corrupt(_)) => outcome = Err(SaveError::Corrupt),
-        Err(error) => {
-            store_failed(request, "save", &error);
-            return Err(SaveError::Store);
-        }
-        Ok(Outcome::Deleted) => {
-            slot.session.removed();
-            slot.forget_cookie = true;
-            return Ok(());
-        }
-        Ok(done) => slot.renewed |= renews && done == Outcome::Written,
-    }
-    match outcome {
-        Ok((record, expires)) => {
-            slot.session.saved(record, expires);
-            Ok(())
-        }
-        Err(SaveError::Gone) => {
-            slot.session.gone();
-            if renews_only { Ok(()) } else { Err(SaveError::Gone) }
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Takes the storage of a session away, if it is still the one that was loaded. `false`: it was gone already.
-fn delete(slot: &Slot, request: Request<'_>) -> Result<bool, SaveError> {
-    let (Phase::Stored(_), Some(key)) = (slot.session.phase(), slot.session.key()) else { return Ok(false) };
-    let store = slot.settings.place.store();
-    let is_damaged = |blob: &Blob| Record::decode(&blob.bytes).is_err();
-    let ours = |blob: &Blob| Record::decode(&blob.bytes).is_ok_and(|record| record.incarnation == slot.session.incarnation());
-    let mut change = |found: Option<&Blob>| if found.is_some_and(ours) { Change::Delete } else { Change::Keep };
-    let outcome = match store.update(key, slot.settings.durability, &mut change) {
-        // What is damaged is no session any more; nobody shall come back to it.
-        Err(Error::Corrupt(_)) => store.quarantine(key, &is_damaged).map(|()| Outcome::Kept),
-        other => other,
-    };
-    outcome.map(|outcome| outcome == Outcome::Deleted).map_err(|error| {
-        store_failed(request, "delete", &error);
-        SaveError::Store
-    })
-}
-
 /// `delete` of the ancestors: the storage goes, the session stays usable under its id.
 pub fn remove(slot: &mut Slot, request: Request<'_>) -> Result<(), SaveError> {
-    match slot.session.phase() {
-        Phase::New | Phase::Removed => Ok(()),
-        Phase::Stored(_) if delete(slot, request)? => {
-            slot.session.removed();
-            Ok(())
-        }
-        // Somebody else ended it: under its id it must not come back.
-        Phase::Stored(_) | Phase::Gone => {
-            slot.session.gone();
-            Err(SaveError::Gone)
-        }
+    let removed = slot.settings.repository().remove(&mut slot.session);
+    if removed.map_err(|error| told(slot, request, "delete", error))?.is_some() {
+        slot.happened(request, Event::Destroyed, None);
     }
+    Ok(())
 }
 
 /// Storage and values go; what is written from now on belongs to a new session with a new id.
 pub fn invalidate(slot: &mut Slot, request: Request<'_>) -> Result<(), SaveError> {
-    delete(slot, request)?;
-    slot.session = Session::blank(now(), slot.settings.timeout, slot.settings.max_size);
+    let user = slot.session.user().map(str::to_owned);
+    let ended = slot.settings.repository().invalidate(&mut slot.session, now());
+    let ended = ended.map_err(|error| told(slot, request, "delete", error))?;
     slot.is_new = true;
     slot.forget_cookie = true;
+    if let Some(key) = ended {
+        happened(request, Event::Destroyed, &key.reference(), None, user.as_deref());
+    }
     Ok(())
 }
 
@@ -253,16 +166,51 @@ fn expire_now(slot: &mut Slot, request: Request<'_>) -> Result<(), SaveError> {
     Ok(())
 }
 
+/// Gives a session another id, with the changes of this request so far.
+pub fn regenerate(tree: &mut Tree, index: usize, request: Request<'_>, kind: Move) -> Result<(), SaveError> {
+    let slot = &mut tree.slots[index];
+    let was = slot.session.key().map(Key::reference);
+    let moved = match slot.session.phase() {
+        Phase::Stored(_) if tree.headers_sent && !slot.by_id && slot.settings.cookie().is_some() => Err(SaveError::TooLate),
+        _ => {
+            let sessions = slot.settings.repository();
+            sessions.regenerate(&mut slot.session, kind, now()).map_err(|error| told(slot, request, "move", error))
+        }
+    };
+    match moved {
+        Ok(true) => slot.happened(request, Event::Renewed, was.as_ref()),
+        Ok(false) => {} // it is stored under its new id when there is something to store
+        Err(error) => {
+            log_failure(slot, request, error);
+            return Err(error);
+        }
+    }
+    lease::follow(&mut tree.leases, slot, request);
+    Ok(())
+}
+
+/// Sets the owner of a session. To be somebody else is a change of privilege: the id changes, and the old one leads nowhere.
+pub fn set_user(tree: &mut Tree, index: usize, request: Request<'_>, user: Option<String>) -> Result<(), SaveError> {
+    let slot = &mut tree.slots[index];
+    if slot.session.user() == user.as_deref() {
+        return Ok(());
+    }
+    slot.session.set_user(user);
+    let moved = regenerate(tree, index, request, Move::Superseded);
+    if moved.is_err() {
+        tree.slots[index].session.revert_user();
+    }
+    moved
+}
+
 /// The value of the `Set-Cookie` header that a response needs, if any. A commit has gone before.
 pub fn cookie(slot: &Slot, https: bool) -> Option<String> {
-    if slot.by_id {
-        return None;
-    }
-    let rule = &slot.settings.cookie;
+    let rule = slot.settings.cookie().filter(|_| !slot.by_id)?;
     match (slot.session.phase(), slot.session.id()) {
         (Phase::Stored(_), Some(id)) => {
-            let known = slot.presented.as_ref() == Some(id);
-            (!known || (slot.renewed && rule.max_age.is_some())).then(|| rule.set(id, https))
+            let known = slot.presented.as_ref() == Some(id) && !slot.send_again;
+            let sends = !known || (slot.renewed && rule.max_age.is_some());
+            sends.then(|| slot.settings.set_cookie(id, https)).flatten()
         }
         _ => (slot.forget_cookie && slot.presented.is_some()).then(|| rule.clear(https)),
     }

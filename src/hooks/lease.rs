@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::locks::{Locks, locks};
 use super::report::failure;
-use super::tree::{State, Tree};
+use super::tree::{Slot, State, Tree};
 use crate::config::{Config, LockMode};
 use crate::httpd::{Level, Request};
 use crate::lock::{Lease, Refused, Wait};
@@ -115,6 +115,17 @@ pub fn take_by_open(leases: &mut Holdings, request: Request<'_>, key: &Key) -> R
 /// It was not granted.
 pub fn take_by_call(leases: &Holdings, request: Request<'_>, key: &Key, patience: Option<Duration>) -> Result<Option<Granted>, Busy> {
     if leases.holds(key) { Ok(None) } else { take(request, key, patience, false).map(Some) }
+}
+
+/// After a session was given another id: its lease becomes that of the new one. Nobody can wait for that yet, and who waits for the old
+/// one finds the alias and waits for the new one then.
+pub fn follow(leases: &mut Holdings, slot: &mut Slot, request: Request<'_>) {
+    let (Some(old), Some(new)) = (slot.leased, slot.session.key().copied()) else { return };
+    let Some(at) = leases.held.iter().position(|held| held.key == old && old != new) else { return };
+    if let Ok(granted) = take(request, &new, Some(Duration::ZERO), leases.held[at].by_open) {
+        leases.held[at] = granted.0;
+        slot.leased = Some(new);
+    }
 }
 
 fn take(request: Request<'_>, key: &Key, patience: Option<Duration>, by_open: bool) -> Result<Granted, Busy> {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use super::faults::few_leases;
 use crate::config::ServerConfig;
+use crate::faults::few_leases;
 use crate::httpd::mutex::{self, Mutexes};
 use crate::httpd::retained::{retain, retained};
 use crate::httpd::shared::SharedMemory;

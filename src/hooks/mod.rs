@@ -8,7 +8,7 @@
 mod caching;
 mod clean;
 pub mod commit;
-mod faults;
+pub mod events;
 pub mod lease;
 mod locks;
 pub mod open;

@@ -2,18 +2,18 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::config::Settings;
+use crate::config::{Carrier, SecretSource, Settings};
+use crate::faults::panic_at;
 use crate::httpd::{Level, Request};
-use crate::session::expiry::Expiry;
-use crate::session::record::{CodecError, Record};
+use crate::repository::{Damage, Error, Live, Lookup, now};
+use crate::session::secret::Signature;
 use crate::session::session::Phase;
-use crate::session::{Id, Key, Session, Timestamp};
-use crate::store;
+use crate::session::{Id, Key, query};
 
-use super::faults::panic_at;
+use super::events::{Event, happened};
 use super::lease::{self, Busy, Granted, Holdings};
-use super::report::store_failed;
-use super::tree::{Slot, State, Tree, now, origin, settings};
+use super::report::{failure, store_failed};
+use super::tree::{Slot, State, Tree, origin, settings};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
@@ -46,16 +46,6 @@ pub enum Touch {
 pub enum Hold {
     Exclusive,
     Shared,
-}
-
-/// A record and its expiry.
-type Live = Box<(Record, Timestamp)>;
-
-/// What the store says of one id.
-enum Found {
-    Live(Live),
-    /// Unknown, expired, damaged or written by a newer version.
-    Nothing,
 }
 
 /// The slot of the session that the configuration of a request means, loaded if it was not yet. There is always one: perhaps of a
@@ -102,14 +92,18 @@ fn hold_known(leases: &mut Holdings, slot: &mut Slot, request: Request<'_>, due:
         return Ok(());
     }
     let granted = lease::take_by_open(leases, request, &key)?;
-    if !read_under(leases, slot, request, key, granted)? && !slot.session.has_changes() && !slot.by_id {
-        start_anew(slot); // as if it had ended before this request began
+    if !read_under(leases, slot, request, key, granted)? {
+        if !slot.session.has_changes() && !slot.by_id {
+            start_anew(slot); // as if it had ended before this request began
+        }
+    } else if slot.session.key() != Some(&key) {
+        return hold_known(leases, slot, request, due); // it has moved to another id, whose lease counts
     }
     Ok(())
 }
 
 /// Reads the session again once its lease is granted, for others may have changed it before; keeps the lease if it is still there.
-/// `false`: it is gone.
+/// `false`: it is gone. If it has another id by now, the lease is given back.
 pub fn read_under(
     leases: &mut Holdings,
     slot: &mut Slot,
@@ -118,7 +112,7 @@ pub fn read_under(
     granted: Option<Granted>,
 ) -> Result<bool, OpenError> {
     let found = reload(slot, request)?;
-    if found {
+    if found && slot.session.key() == Some(&key) {
         slot.leased = Some(key);
         granted.into_iter().for_each(|granted| leases.keep(granted));
     }
@@ -127,7 +121,7 @@ pub fn read_under(
 
 /// What the client presented is no session any more.
 fn start_anew(slot: &mut Slot) {
-    slot.session = Session::blank(now(), slot.settings.timeout, slot.settings.max_size);
+    slot.session = slot.settings.repository().blank(now());
     slot.is_new = true;
     slot.was_invalidated = true;
 }
@@ -145,9 +139,8 @@ pub fn open_by_id(
     let index = match tree.find_by_id(&settings, id) {
         Some(index) => index,
         None => {
-            let key = Key::derive(&settings.scope, id);
-            let Found::Live(found) = look_up(request, &settings, &key)? else { return Ok(None) };
-            let session = stored(&settings, id.clone(), key, *found);
+            let Some(found) = look_up(request, &settings, id)? else { return Ok(None) };
+            let session = found.into_session(settings.terms.max_size, now());
             let mut slot = Slot::new(settings, session);
             slot.by_id = true;
             tree.enter(slot)
@@ -165,24 +158,30 @@ pub fn open_by_id(
 
 /// Whether the store knows a session that has not expired. Touches nothing.
 pub fn exists(request: Request<'_>, settings: &Settings, id: &Id) -> Result<bool, OpenError> {
-    Ok(matches!(look_up(request, settings, &Key::derive(&settings.scope, id))?, Found::Live(_)))
+    Ok(look_up(request, settings, id)?.is_some())
 }
 
 /// Reads what the store holds by now; the changes of this request stay. `false`: it is gone.
 pub fn reload(slot: &mut Slot, request: Request<'_>) -> Result<bool, OpenError> {
-    let (Phase::Stored(_), Some(key)) = (slot.session.phase(), slot.session.key().copied()) else {
+    let Phase::Stored(_) = slot.session.phase() else {
         return Ok(slot.session.phase() != Phase::Gone); // nothing is stored that could be read
     };
-    match look_up(request, &slot.settings, &key)? {
-        Found::Live(found) if found.0.incarnation == slot.session.incarnation() => {
-            slot.session.reloaded(found.0, found.1);
+    match slot.settings.repository().reload(&mut slot.session, now()) {
+        Ok(()) => {
             slot.reads += 1;
             Ok(true)
         }
-        _ => {
+        Err(Error::Corrupt(why)) => {
+            let Some(key) = slot.session.key().copied() else { return Ok(false) };
+            damaged(request, &slot.settings, &Damage { key, why })?;
             slot.session.gone();
             Ok(false)
         }
+        Err(Error::Store(error)) => {
+            store_failed(request, "load", &error);
+            Err(OpenError::Store)
+        }
+        Err(Error::Gone | Error::TooLarge | Error::Random(_)) => Ok(false),
     }
 }
 
@@ -193,48 +192,61 @@ fn opened(slot: &mut Slot, request: Request<'_>, touch: Touch) {
     slot.is_used |= !slot.is_new && request.state::<State>().is_some_and(|state| state.is_serving.load(Ordering::Relaxed));
 }
 
-fn stored(settings: &Settings, id: Id, key: Key, (record, expires): (Record, Timestamp)) -> Session {
-    Session::stored(id, key, record, expires, now(), settings.max_size)
+/// What the client presents: ids of valid form, signed where that is asked for.
+fn candidates(request: Request<'_>, settings: &Settings) -> Result<Vec<(Id, Signature)>, OpenError> {
+    let root = request.root();
+    match &settings.carrier {
+        Carrier::Cookie(rule, secrets) => {
+            let keys = match secrets.as_deref().map(SecretSource::keys) {
+                Some(Err(why)) => {
+                    failure(request, format_args!("{why}: without keys no cookie is trusted, and sessions fail until that is mended"));
+                    return Err(OpenError::Store);
+                }
+                keys => keys.and_then(Result::ok),
+            };
+            let headers = root.headers_in().entries();
+            let headers: Vec<_> =
+                headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Cookie")).map(|(_, value)| *value).collect();
+            Ok(rule.candidates(&headers, keys.map(|keys| (keys, &settings.terms.scope))))
+        }
+        Carrier::Query(name) => Ok(query::ids(root.query(), name).into_iter().map(|id| (id, Signature::Current)).collect()),
+    }
 }
 
-/// Tries what the client presented: the first usable id counts. An exclusive open that has but one to try takes the lease first and
-/// need not read twice.
+/// Tries what the client presented: the first usable id counts. An exclusive open takes the lease before it reads, where it can tell which;
+/// and once more where the session turns out to be another one.
 fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exclusive: bool) -> Result<Slot, OpenError> {
-    let cookies: Vec<_> = request.root().headers_in().entries();
-    let cookies: Vec<_> = cookies.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Cookie")).map(|(_, value)| *value).collect();
-    let candidates = settings.cookie.candidates(&cookies);
-    let mut granted = match &candidates[..] {
-        [only] if exclusive => lease::take_by_open(leases, request, &Key::derive(&settings.scope, only))?,
+    let candidates = candidates(request, &settings)?;
+    let mut guess = match &candidates[..] {
+        [(only, _)] if exclusive => Some(Key::derive(&settings.terms.scope, only)),
         _ => None,
     };
-    let mut usable = first_usable(request, &settings, &candidates)?;
-    if exclusive && candidates.len() > 1 {
-        while let Some((_, key, found)) = &mut usable {
-            granted = lease::take_by_open(leases, request, key)?;
-            match look_up(request, &settings, key)? {
-                Found::Live(newest) => {
-                    *found = newest;
-                    break;
-                }
-                // It ended while this request waited for it; another one may be usable still.
-                Found::Nothing => {
-                    granted = None;
-                    usable = first_usable(request, &settings, &candidates)?;
-                }
-            }
+    let mut first_look = true;
+    let (usable, granted) = loop {
+        let granted = match &guess {
+            Some(key) => lease::take_by_open(leases, request, key)?,
+            None => None,
+        };
+        let usable = first_usable(request, &settings, &candidates, first_look)?;
+        first_look = false;
+        match &usable {
+            Some((_, live)) if exclusive && guess != Some(live.key) => guess = Some(live.key),
+            _ => break (usable, granted),
         }
-    }
+    };
     Ok(match usable {
-        Some((id, key, found)) => {
+        Some(((id, signature), live)) => {
             granted.into_iter().for_each(|granted| leases.keep(granted));
-            let session = stored(&settings, id.clone(), key, *found);
+            let key = live.key;
+            let session = live.into_session(settings.terms.max_size, now());
             let mut slot = Slot::new(settings, session);
             slot.presented = Some(id);
+            slot.send_again = signature == Signature::Older;
             slot.leased = leases.holds(&key).then_some(key);
             slot
         }
         None => {
-            let session = Session::blank(now(), settings.timeout, settings.max_size);
+            let session = settings.repository().blank(now());
             let mut slot = Slot::new(settings, session);
             slot.is_new = true;
             slot.was_invalidated = !candidates.is_empty();
@@ -243,54 +255,63 @@ fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exclusi
     })
 }
 
-fn first_usable(request: Request<'_>, settings: &Settings, candidates: &[Id]) -> Result<Option<(Id, Key, Live)>, OpenError> {
-    let mut usable: Option<(Id, Key, Live)> = None;
-    for id in candidates {
-        let key = Key::derive(&settings.scope, id);
-        let Found::Live(found) = look_up(request, settings, &key)? else { continue };
+type Usable = ((Id, Signature), Box<Live>);
+
+/// `tells`: what is noticed is logged, which later looks need not repeat.
+fn first_usable(
+    request: Request<'_>,
+    settings: &Settings,
+    candidates: &[(Id, Signature)],
+    tells: bool,
+) -> Result<Option<Usable>, OpenError> {
+    let mut usable: Option<Usable> = None;
+    for candidate in candidates {
+        let Some(live) = look_up_and(request, settings, &candidate.0, tells)? else { continue };
         match &usable {
-            None => usable = Some((id.clone(), key, found)),
-            Some((_, first, _)) => {
-                let (first, second) = (first.reference(), key.reference());
+            None => usable = Some((candidate.clone(), live)),
+            Some((_, first)) if tells && first.key != live.key => {
+                let (first, second) = (first.key.reference(), live.key.reference());
                 request.log(Level::Notice, format_args!("the client presents two sessions, {first} and {second}: the first counts"));
             }
+            Some(_) => {}
         }
     }
     Ok(usable)
 }
 
-fn look_up(request: Request<'_>, settings: &Settings, key: &Key) -> Result<Found, OpenError> {
-    match settings.place.store().load(key) {
-        Ok(None) => Ok(Found::Nothing),
-        Ok(Some(blob)) => match Record::decode(&blob.bytes) {
-            Ok(record) => Ok(judge(record, blob.expires, &settings.expiry)),
-            Err(error @ CodecError::Newer(_)) => {
-                request.log(Level::Info, format_args!("session {} is not used: {error}", key.reference()));
-                Ok(Found::Nothing)
+/// What an id leads to, if that is a session.
+fn look_up(request: Request<'_>, settings: &Settings, id: &Id) -> Result<Option<Box<Live>>, OpenError> {
+    look_up_and(request, settings, id, true)
+}
+
+fn look_up_and(request: Request<'_>, settings: &Settings, id: &Id, tells: bool) -> Result<Option<Box<Live>>, OpenError> {
+    match settings.repository().find(id, now()) {
+        Ok(Lookup::Live(live)) => return Ok(Some(live)),
+        Ok(Lookup::Nothing) => {}
+        Ok(Lookup::Superseded(reference)) => {
+            if tells {
+                happened(request, Event::Superseded, &reference, None, None);
             }
-            Err(error) => damaged(request, settings, key, &error),
-        },
-        Err(store::Error::Corrupt(path)) => damaged(request, settings, key, &path.display()),
+        }
+        Ok(Lookup::Newer(reference, error)) => request.log(Level::Info, format_args!("session {reference} is not used: {error}")),
+        Ok(Lookup::Damaged(damage)) => damaged(request, settings, &damage)?,
         Err(error) => {
             store_failed(request, "load", &error);
-            Err(OpenError::Store)
+            return Err(OpenError::Store);
         }
     }
+    Ok(None)
 }
 
-fn judge(record: Record, expires: Timestamp, rules: &Expiry) -> Found {
-    if rules.alive(&record, expires, now()) { Found::Live(Box::new((record, expires))) } else { Found::Nothing }
-}
-
-fn damaged(request: Request<'_>, settings: &Settings, key: &Key, what: &dyn std::fmt::Display) -> Result<Found, OpenError> {
+fn damaged(request: Request<'_>, settings: &Settings, Damage { key, why }: &Damage) -> Result<(), OpenError> {
     let reference = key.reference();
     if !settings.invalidate_corrupt {
-        request.log(Level::Error, format_args!("session {reference} is damaged ({what}); SessionInvalidateCorrupt is Off: it stays"));
+        request.log(Level::Error, format_args!("session {reference} is damaged ({why}); SessionInvalidateCorrupt is Off: it stays"));
         return Err(OpenError::Corrupt);
     }
-    request.log(Level::Error, format_args!("session {reference} is damaged ({what}): the client gets a new one, the record is put aside"));
-    if let Err(error) = settings.place.store().quarantine(key, &|blob| Record::decode(&blob.bytes).is_err()) {
+    request.log(Level::Error, format_args!("session {reference} is damaged ({why}): the client gets a new one, the record is put aside"));
+    if let Err(error) = settings.repository().quarantine(key) {
         store_failed(request, "put aside", &error);
     }
-    Ok(Found::Nothing)
+    Ok(())
 }

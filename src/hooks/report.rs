@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::httpd::{Level, Request};
+use crate::repository::now;
 use crate::store;
-
-use super::tree::now;
 
 /// Whether this process has not said anything of the kind in this second: what fails is asked for by every request.
 fn is_time() -> bool {

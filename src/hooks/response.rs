@@ -36,7 +36,7 @@ impl Watcher for CommitPoints {
         if passing.first && request.main().is_none() && !tree.headers_sent {
             tree.headers_sent = true;
             let root = request.root();
-            let (mut sets_cookie, mut is_used) = (false, false);
+            let (mut sets_cookie, mut is_used, mut shows_id) = (false, false, false);
             for slot in &mut tree.slots {
                 if let Some(header) = cookie(slot, root.is_https()) {
                     // A fast redirect (mod_dir) gives the request that answers a table of its own; an error on top of it answers
@@ -48,12 +48,16 @@ impl Watcher for CommitPoints {
                     sets_cookie = true;
                 }
                 is_used |= slot.is_used;
+                shows_id |= slot.settings.cookie().is_none() && matches!(slot.session.phase(), Phase::Stored(_));
                 if slot.session.phase() == Phase::New {
                     // It could not be stored, which was said; without a cookie it never can.
                     slot.session.revert();
                 }
             }
-            caching::protect(request, sets_cookie, is_used);
+            caching::protect(request, sets_cookie || shows_id, is_used);
+            if shows_id {
+                caching::hide_referrer(request);
+            }
         }
         if passing.last && request.main().is_none() {
             tree.ended = true;

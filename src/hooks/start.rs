@@ -9,9 +9,9 @@ use std::sync::Arc;
 use rustix::process::Uid;
 
 use super::locks;
-use crate::config::{Config, ServerConfig, StoreKind, StorePlace};
+use crate::config::{Config, SecretSource, ServerConfig, StoreKind, StorePlace};
 use crate::httpd::hook::{ChildHook, ConfigHook, EarlyHook};
-use crate::httpd::{Level, Pool, Server, Workers, is_first_reading, is_restart, report_panics_to, workers};
+use crate::httpd::{Level, Pool, Server, Workers, is_first_reading, is_loaded, is_restart, report_panics_to, workers};
 use crate::store::Error;
 use crate::store::file::directory::{self, Examined, State};
 
@@ -76,9 +76,14 @@ impl ConfigHook for Check {
         }
         if !places(server).is_empty() {
             locks::check(server)?;
+            changing_users(server)?;
         }
         if !is_first_reading() {
             return Ok(());
+        }
+        if let Some(why) = unusable_secrets(server, workers() == Workers::Same) {
+            server.log(Level::Error, format_args!("{why}"));
+            return Err(());
         }
         for dir in directories(server) {
             if let Err(error) = examine(&dir, false) {
@@ -91,6 +96,34 @@ impl ConfigHook for Check {
         }
         Ok(())
     }
+}
+
+/// With these modules each request runs as another user, and no file would be everybody's.
+fn changing_users(server: Server<'_>) -> Result<(), ()> {
+    match [c"mpm_itk.c", c"mod_ruid2.c"].into_iter().find(|name| is_loaded(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let name = name.to_string_lossy();
+            server.log(
+                Level::Error,
+                format_args!(
+                    "SessionDir does not go with {name}, where requests run as different users: remove that, or use SessionStore stock"
+                ),
+            );
+            Err(())
+        }
+    }
+}
+
+/// Why the keys of a section cannot be used. `unprivileged`: what only root may read is not looked at.
+fn unusable_secrets(server: Server<'_>, unprivileged: bool) -> Option<String> {
+    let parts = server.and_following().flat_map(parts);
+    let sources = parts.filter(|part| part.own_store().is_some()).filter_map(|part| part.secrets);
+    sources.into_iter().find_map(|source| match &*source {
+        SecretSource::Broken { is_private: true, .. } if unprivileged => None,
+        SecretSource::Broken { why, .. } => Some(why.clone()),
+        SecretSource::Keys(_) => None,
+    })
 }
 
 /// Whoever tests a configuration without being root cannot look into a directory that is the server's alone.
@@ -106,8 +139,16 @@ fn contradictions(host: Server<'_>) -> Result<(), ()> {
             host.log(Level::Error, format_args!("SessionStore file needs a directory: add SessionDir"));
             return Err(());
         }
+        if part.own_store().is_some() && !part.uses_cookies() && part.id_param.is_none() {
+            host.log(
+                Level::Error,
+                format_args!("SessionUseCookies Off needs the name of the parameter that carries the id instead: add SessionIdParam"),
+            );
+            return Err(());
+        }
     }
-    let stores: Vec<_> = parts.iter().filter_map(|part| Some((part.own_store()?, part.cookie()))).collect();
+    let stores: Vec<_> =
+        parts.iter().filter(|part| part.uses_cookies()).filter_map(|part| Some((part.own_store()?, part.cookie()))).collect();
     for (i, (place, cookie)) in stores.iter().enumerate() {
         for (other, rule) in &stores[i + 1..] {
             let same_cookie = (&rule.name, &rule.path, &rule.domain) == (&cookie.name, &cookie.path, &cookie.domain);
@@ -142,6 +183,9 @@ impl ConfigHook for Prepare {
             if !is_restart() {
                 prepared?;
             }
+        }
+        if let Some(why) = unusable_secrets(server, false) {
+            server.log(Level::Error, format_args!("{why}; sessions there fail until that is mended"));
         }
         for dir in directories {
             match examine(&dir, true) {

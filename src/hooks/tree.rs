@@ -4,14 +4,15 @@
 use std::any::Any;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, TryLockError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use once_cell::sync::OnceCell;
 
 use crate::config::{Config, Settings};
 use crate::httpd::{Request, hook};
-use crate::session::{Id, Key, Session, Timestamp};
+use crate::repository::Error;
+use crate::session::{Id, Key, Ref, Session};
 
+use super::events::{Event, happened};
 use super::lease::Holdings;
 use super::response::LastResort;
 
@@ -68,6 +69,8 @@ pub struct Slot {
     pub is_used: bool,
     /// The client's cookie is to go, unless a new one is sent.
     pub forget_cookie: bool,
+    /// The client's cookie was signed by an older key.
+    pub send_again: bool,
     /// The key under whose lease it was read last, which the tree may still hold.
     pub leased: Option<Key>,
     /// How often it was read again: pictures of it may be old.
@@ -83,11 +86,6 @@ pub struct Slot {
 /// A panic happened while the tree was locked: its sessions are not saved.
 #[derive(Debug)]
 pub struct Broken;
-
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
-}
 
 pub fn state(request: Request<'_>) -> &State {
     request.state::<State>().unwrap_or_else(|| request.set_state(State::default()))
@@ -184,6 +182,7 @@ impl Slot {
             was_invalidated: false,
             is_used: false,
             forget_cookie: false,
+            send_again: false,
             leased: None,
             reads: 0,
             renewed: false,
@@ -193,12 +192,19 @@ impl Slot {
     }
 
     fn is_of(&self, settings: &Settings) -> bool {
-        self.settings.place.dir == settings.place.dir && self.settings.scope == settings.scope
+        self.settings.place.dir == settings.place.dir && self.settings.terms.scope == settings.terms.scope
     }
 
     /// Whether it was read under a lease that the tree holds still.
     pub fn is_held(&self, leases: &Holdings) -> bool {
         self.leased.is_some_and(|key| leases.holds(&key) && self.session.key() == Some(&key))
+    }
+
+    /// Tells those who follow sessions. `was`: the reference it had before, if that has changed.
+    pub fn happened(&self, request: Request<'_>, event: Event, was: Option<&Ref>) {
+        if let Some(key) = self.session.key() {
+            happened(request, event, &key.reference(), was, self.session.user());
+        }
     }
 
     /// What a face attached before.
@@ -208,6 +214,14 @@ impl Slot {
 
     pub fn attach<T: Any + Send>(&mut self, value: T) {
         self.attachments.push(Box::new(value));
+    }
+
+    /// Its id and key; a new session draws them now.
+    ///
+    /// # Errors
+    /// There is no randomness.
+    pub fn identify(&mut self) -> Result<(Id, Key), Error> {
+        self.settings.repository().identify(&mut self.session)
     }
 
     /// The reference, or a dash for a session that is not stored.

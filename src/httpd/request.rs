@@ -99,6 +99,11 @@ impl<'r> Request<'r> {
         unsafe { bytes((*self.raw).parsed_uri.path) }.unwrap_or_default()
     }
 
+    /// The query string as the client wrote it.
+    pub fn query(self) -> &'r [u8] {
+        unsafe { bytes((*self.raw).parsed_uri.query) }.unwrap_or_default()
+    }
+
     /// Whether the client has hung up, or httpd has closed its connection. What it sent and nobody has read yet stays.
     pub fn is_client_gone(self) -> bool {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};

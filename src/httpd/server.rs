@@ -115,3 +115,9 @@ pub fn workers() -> Workers {
     let (user, group) = unsafe { (ffi::ap_unixd_config.user_id, ffi::ap_unixd_config.group_id) };
     if user == u32::MAX || group == u32::MAX { Workers::Unknown } else { Workers::Become(Uid::from_raw(user), Gid::from_raw(group)) }
 }
+
+/// Whether a module is loaded, by the name of its source file.
+pub fn is_loaded(source: &CStr) -> bool {
+    // SAFETY: httpd compares the name with those of the loaded modules.
+    unsafe { !ffi::ap_find_linked_module(source.as_ptr()).is_null() }
+}

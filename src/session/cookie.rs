@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::id::Id;
+use super::id::{Id, Scope};
+use super::secret::{Secrets, Signature};
 
 /// A client that sends more well-formed ids than this is not served by trying on.
 pub const MAX_CANDIDATES: usize = 8;
@@ -146,18 +147,22 @@ impl CookieRule {
         Ok(self)
     }
 
-    /// The well-formed, different ids under our name, in the order of the client. What is not well-formed is no id of ours
-    /// and costs no look into the store.
+    /// The well-formed, different ids under our name, in the order of the client, signed where there are keys. What is not well-formed
+    /// is no id of ours and costs no look into the store.
     #[must_use]
-    pub fn candidates(&self, headers: &[&[u8]]) -> Vec<Id> {
-        let mut found: Vec<Id> = Vec::new();
+    pub fn candidates(&self, headers: &[&[u8]], signed: Option<(&Secrets, &Scope)>) -> Vec<(Id, Signature)> {
+        let mut found: Vec<(Id, Signature)> = Vec::new();
         for pair in headers.iter().flat_map(|header| header.split(|&c| c == b';' || c == b',')) {
             let pair = pair.trim_ascii();
             let Some(value) = pair.strip_prefix(self.name.as_bytes()).and_then(|rest| rest.strip_prefix(b"=")) else { continue };
-            if let Some(id) = Id::parse(value)
-                && !found.contains(&id)
+            let candidate = match signed {
+                Some((secrets, scope)) => secrets.verify(scope, value),
+                None => Id::parse(value).map(|id| (id, Signature::Current)),
+            };
+            if let Some(candidate) = candidate
+                && !found.iter().any(|(id, _)| *id == candidate.0)
             {
-                found.push(id);
+                found.push(candidate);
                 if found.len() == MAX_CANDIDATES {
                     break;
                 }
@@ -166,10 +171,10 @@ impl CookieRule {
         found
     }
 
-    /// The value of a `Set-Cookie` header that hands out `id`.
+    /// The `Set-Cookie` header that hands out `value`: an id, signed where there are keys.
     #[must_use]
-    pub fn set(&self, id: &Id, https: bool) -> String {
-        self.header(id.expose(), self.max_age, https)
+    pub fn set(&self, value: &str, https: bool) -> String {
+        self.header(value, self.max_age, https)
     }
 
     /// The value of a `Set-Cookie` header that makes the client forget the id. It repeats path and domain, or another cookie goes.

@@ -1,17 +1,22 @@
 //! What is stored of a session, and its form in bytes: a version byte, then MessagePack. `docs/formats.md` draws it.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::alias::Alias;
+use super::id::{Id, Key};
+use super::seal::{self, NONCE};
 use super::time::Timestamp;
-use super::value::MAX_DEPTH;
+use super::value::{MAX_DEPTH, Value};
 use super::values::Values;
 
 /// The version this code writes. A record of a newer version counts as absent.
 pub const VERSION: u8 = 1;
 
+/// A session with its values; `Record<Body>` as the store holds it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// Set at creation, kept by updates: a commit names the one it loaded, so that nobody revives what was deleted.
+pub struct Record<V = Values> {
+    /// Set at creation, kept by updates and regeneration: a commit names the one it loaded, so that nobody revives what was deleted.
     pub incarnation: u64,
     pub created: Timestamp,
     /// The last access, exact to the touch interval.
@@ -21,7 +26,60 @@ pub struct Record {
     /// The client has presented the id at least once.
     pub presented: bool,
     pub user: Option<String>,
-    pub values: Values,
+    pub values: V,
+}
+
+/// The values as the store holds them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    Open(Values),
+    /// By `SessionEncrypt`: who has the id can open them.
+    Sealed(Vec<u8>),
+}
+
+/// What the store holds under a key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stored {
+    Session(Record<Body>),
+    /// The session has moved to another id.
+    Alias(Alias),
+}
+
+impl Body {
+    /// How many values there are; `None`: they are sealed.
+    #[must_use]
+    pub fn count(&self) -> Option<usize> {
+        match self {
+            Body::Open(values) => Some(values.len()),
+            Body::Sealed(_) => None,
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match self {
+            Body::Open(values) => values.weight(),
+            Body::Sealed(bytes) => bytes.len() + 5,
+        }
+    }
+}
+
+impl Serialize for Body {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Body::Open(values) => values.serialize(to),
+            Body::Sealed(bytes) => to.serialize_bytes(bytes),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match Value::deserialize(from)? {
+            Value::Map(items) => Ok(Body::Open(items.into_iter().collect())),
+            Value::Bytes(bytes) => Ok(Body::Sealed(bytes)),
+            _ => Err(D::Error::custom("the values are neither a map nor sealed")),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,32 +88,131 @@ pub enum CodecError {
     Newer(u8),
     #[error("not a session record: {0}")]
     Malformed(String),
+    #[error("the seal of its values is broken")]
+    Seal,
 }
 
-impl Record {
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(64 + self.values.weight());
-        bytes.push(VERSION);
-        rmp_serde::encode::write(&mut bytes, self).expect("writing to memory does not fail");
-        bytes
-    }
+/// How MessagePack writes an array of so many fields: what tells a session from an alias.
+const fn array(fields: u8) -> u8 {
+    0x90 | fields
+}
 
+fn encode(value: &impl Serialize, weight: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(64 + weight);
+    bytes.push(VERSION);
+    rmp_serde::encode::write(&mut bytes, value).expect("writing to memory does not fail");
+    bytes
+}
+
+impl Stored {
     /// # Errors
     /// A newer version, or bytes that no version of ours wrote.
-    pub fn decode(bytes: &[u8]) -> Result<Record, CodecError> {
+    pub fn decode(bytes: &[u8]) -> Result<Stored, CodecError> {
+        let malformed = |why: &dyn std::fmt::Display| CodecError::Malformed(why.to_string());
         let (version, mut rest) = match bytes.split_first() {
-            None => return Err(CodecError::Malformed("empty".into())),
+            None => return Err(malformed(&"empty")),
             Some((&version, _)) if version > VERSION => return Err(CodecError::Newer(version)),
             Some((&version, rest)) => (version, rest),
         };
         if version != VERSION {
-            return Err(CodecError::Malformed(format!("version {version}")));
+            return Err(malformed(&format_args!("version {version}")));
         }
+        let kind = rest.first().copied();
         let mut reader = rmp_serde::Deserializer::new(&mut rest);
         reader.set_max_depth(MAX_DEPTH + 3); // the record, its values, one level for the scalars inside
-        let record = Record::deserialize(&mut reader).map_err(|error| CodecError::Malformed(error.to_string()))?;
-        if rest.is_empty() { Ok(record) } else { Err(CodecError::Malformed("bytes after the record".into())) }
+        let stored = match kind {
+            Some(kind) if kind == array(7) => Record::deserialize(&mut reader).map(Stored::Session),
+            Some(kind) if kind == array(5) => Alias::deserialize(&mut reader).map(Stored::Alias),
+            _ => return Err(malformed(&"neither a session nor an alias")),
+        };
+        let stored = stored.map_err(|error| malformed(&error))?;
+        if rest.is_empty() { Ok(stored) } else { Err(malformed(&"bytes after the record")) }
+    }
+
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Stored::Session(record) => encode(record, record.values.weight()),
+            Stored::Alias(alias) => encode(alias, 128),
+        }
+    }
+
+    /// That of the session: an alias keeps it.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        match self {
+            Stored::Session(record) => record.incarnation,
+            Stored::Alias(alias) => alias.incarnation,
+        }
+    }
+}
+
+impl<V> Record<V> {
+    fn with<W>(self, values: W) -> Record<W> {
+        let Record { incarnation, created, accessed, timeout, presented, user, values: _ } = self;
+        Record { incarnation, created, accessed, timeout, presented, user, values }
+    }
+}
+
+impl Record {
+    /// The bytes of a record whose values anybody may read who reads the store.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self, self.values.weight())
+    }
+
+    /// The bytes of a record whose values are sealed: times and user stay readable, for listing and cleaning.
+    #[must_use]
+    pub fn encode_sealed(&self, id: &Id, key: &Key, nonce: [u8; NONCE]) -> Vec<u8> {
+        let plain = rmp_serde::to_vec(&self.values).expect("writing to memory does not fail");
+        let sealed = seal::close(id, VALUES, &bound(key, self.incarnation), nonce, &plain);
+        let sealed = Body::Sealed(sealed);
+        let weight = sealed.weight();
+        let Record { incarnation, created, accessed, timeout, presented, ref user, values: _ } = *self;
+        encode(&Record { incarnation, created, accessed, timeout, presented, user: user.clone(), values: sealed }, weight)
+    }
+
+    /// Whether there is anything that is worth a record and a cookie.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.user.is_none()
+    }
+}
+
+/// What the seal of values is for.
+const VALUES: &[u8] = b"seal";
+
+/// What a seal of values holds for: this key, incarnation and version.
+fn bound(key: &Key, incarnation: u64) -> Vec<u8> {
+    [&key.0[..], &incarnation.to_le_bytes(), &[VERSION]].concat()
+}
+
+impl Record<Body> {
+    /// The session with its values, opened by its id if they are sealed.
+    ///
+    /// # Errors
+    /// They were not sealed for this id, key and incarnation.
+    pub fn open(mut self, id: &Id, key: &Key) -> Result<Record, CodecError> {
+        let values = match std::mem::replace(&mut self.values, Body::Sealed(Vec::new())) {
+            Body::Open(values) => values,
+            Body::Sealed(sealed) => {
+                let plain = seal::open(id, VALUES, &bound(key, self.incarnation), &sealed).ok_or(CodecError::Seal)?;
+                let mut rest = &plain[..];
+                let mut reader = rmp_serde::Deserializer::new(&mut rest);
+                reader.set_max_depth(MAX_DEPTH + 2);
+                Values::deserialize(&mut reader).map_err(|error| CodecError::Malformed(error.to_string()))?
+            }
+        };
+        Ok(self.with(values))
+    }
+
+    /// The session with its values; `None`: they are sealed.
+    #[must_use]
+    pub fn plain(mut self) -> Option<Record> {
+        match std::mem::replace(&mut self.values, Body::Sealed(Vec::new())) {
+            Body::Open(values) => Some(self.with(values)),
+            Body::Sealed(_) => None,
+        }
     }
 }
 
@@ -80,28 +237,59 @@ mod tests {
         )
     }
 
+    fn decoded(bytes: &[u8]) -> Record<Body> {
+        match Stored::decode(bytes) {
+            Ok(Stored::Session(record)) => record,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const KEY: Key = Key([9; 32]);
+
+    fn id(byte: u8) -> Id {
+        Id::from_random([byte; 24])
+    }
+
     proptest! {
         #[test]
+        fn sealed_values_open_with_their_id_and_key_only(record in any_record(), flip in any::<prop::sample::Index>()) {
+            let bytes = record.encode_sealed(&id(1), &KEY, [3; NONCE]);
+            prop_assert_eq!(decoded(&bytes).open(&id(1), &KEY).unwrap(), record.clone());
+            prop_assert!(decoded(&bytes).plain().is_none());
+            prop_assert!(decoded(&bytes).open(&id(2), &KEY).is_err());
+            prop_assert!(decoded(&bytes).open(&id(1), &Key([8; 32])).is_err());
+            let mut other = decoded(&bytes);
+            other.incarnation ^= 1;
+            prop_assert!(other.open(&id(1), &KEY).is_err());
+            let mut torn = decoded(&bytes);
+            if let Body::Sealed(sealed) = &mut torn.values {
+                let at = flip.index(sealed.len());
+                sealed[at] ^= 1;
+            }
+            prop_assert!(torn.open(&id(1), &KEY).is_err());
+        }
+
+        #[test]
         fn every_record_survives_its_encoding(record in any_record()) {
-            prop_assert_eq!(Record::decode(&record.encode()).unwrap(), record);
+            prop_assert_eq!(decoded(&record.encode()).plain().unwrap(), record);
         }
 
         #[test]
         fn decoding_arbitrary_bytes_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Record::decode(&bytes);
+            let _ = Stored::decode(&bytes);
         }
 
         #[test]
         fn a_truncated_record_is_refused(record in any_record(), cut in 1..50usize) {
             let bytes = record.encode();
-            prop_assert!(Record::decode(&bytes[..bytes.len().saturating_sub(cut)]).is_err());
+            prop_assert!(Stored::decode(&bytes[..bytes.len().saturating_sub(cut)]).is_err());
         }
     }
 
     #[test]
     fn a_newer_version_is_told_from_damage() {
-        assert_eq!(Record::decode(&[VERSION + 1, 0xc0]), Err(CodecError::Newer(VERSION + 1)));
-        assert!(matches!(Record::decode(&[0]), Err(CodecError::Malformed(_))));
-        assert!(matches!(Record::decode(&[]), Err(CodecError::Malformed(_))));
+        assert_eq!(Stored::decode(&[VERSION + 1, 0xc0]), Err(CodecError::Newer(VERSION + 1)));
+        assert!(matches!(Stored::decode(&[0]), Err(CodecError::Malformed(_))));
+        assert!(matches!(Stored::decode(&[]), Err(CodecError::Malformed(_))));
     }
 }

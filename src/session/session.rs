@@ -5,7 +5,7 @@ use super::expiry::Expiry;
 use super::id::{Id, Key};
 use super::record::Record;
 use super::time::Timestamp;
-use super::value::{KeyError, Value, check_key};
+use super::value::KeyError;
 use super::values::Values;
 
 /// How the session stands to the store.
@@ -39,6 +39,15 @@ pub enum ChangeError {
     NotAnInteger,
 }
 
+/// Bytes of the longest name of a user.
+pub const MAX_USER: usize = 255;
+
+/// Whether a text can name the owner of a session; nobody is the empty text.
+#[must_use]
+pub fn is_user(name: &str) -> bool {
+    name.len() <= MAX_USER && !name.chars().any(char::is_control)
+}
+
 #[derive(Debug)]
 pub struct Session {
     identity: Option<(Id, Key)>,
@@ -49,6 +58,8 @@ pub struct Session {
     changed: Option<Values>,
     changes: Changes,
     new_timeout: Option<u64>,
+    /// Set by this request; `Some(None)`: to nobody.
+    new_user: Option<Option<String>>,
     renews: bool,
     /// It was found by its id, which the client has thereby presented. One that began blank was not, however often it is opened in
     /// the tree that made it.
@@ -80,6 +91,7 @@ impl Session {
             changed: None,
             changes: Changes::default(),
             new_timeout: None,
+            new_user: None,
             renews: false,
             opened,
             max_size,
@@ -101,9 +113,14 @@ impl Session {
         self.identity.as_ref().map(|(_, key)| key)
     }
 
-    /// Gives a new session its id before the first save, for those who ask.
+    /// Gives a session its id: a new one before the first save, for those who ask; another one to a session that has moved.
     pub fn identify(&mut self, id: Id, key: Key) {
         self.identity = Some((id, key));
+    }
+
+    /// A session that is not stored draws another id when it is needed.
+    pub fn forget_id(&mut self) {
+        self.identity = None;
     }
 
     #[must_use]
@@ -129,7 +146,7 @@ impl Session {
 
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        self.base.user.as_deref()
+        self.new_user.as_ref().unwrap_or(&self.base.user).as_deref()
     }
 
     #[must_use]
@@ -143,60 +160,13 @@ impl Session {
 
     #[must_use]
     pub fn has_changes(&self) -> bool {
-        !self.changes.is_empty() || self.new_timeout.is_some()
+        !self.changes.is_empty() || self.new_timeout.is_some() || self.new_user.is_some()
     }
 
-    /// # Errors
-    /// A key that is malformed or differs from an existing one only in case, or too much data. Nothing is changed then.
-    pub fn set(&mut self, key: &str, value: Value) -> Result<(), ChangeError> {
-        self.values().check(key)?;
-        let replaced = self.values().get(key).map_or(0, |old| key.len() + 2 + old.weight());
-        if self.values().weight() - replaced + key.len() + 2 + value.weight() > self.max_size {
-            return Err(ChangeError::TooLarge);
-        }
-        self.values_mut().set(key, value.clone());
-        self.changes.set(key, value);
-        Ok(())
-    }
-
-    /// # Errors
-    /// As [`Session::set`], or the value there is not an integer.
-    pub fn add(&mut self, key: &str, delta: i64) -> Result<(), ChangeError> {
-        let sum = match self.values().get(key) {
-            None => Value::Int(delta),
-            Some(Value::Int(number)) => Value::Int(number.saturating_add(delta)),
-            Some(_) => return Err(ChangeError::NotAnInteger),
-        };
-        self.values().check(key)?;
-        if self.values().get(key).is_none() && self.values().weight() + key.len() + 2 + sum.weight() > self.max_size {
-            return Err(ChangeError::TooLarge);
-        }
-        self.values_mut().set(key, sum);
-        self.changes.add(key, delta);
-        Ok(())
-    }
-
-    /// Removes a value; one that is not there is no error.
-    ///
-    /// # Errors
-    /// The key is malformed.
-    pub fn unset(&mut self, key: &str) -> Result<(), KeyError> {
-        check_key(key)?;
-        if self.values().find(key).is_some_and(|(spelled, _)| spelled != key) {
-            return Err(KeyError::CaseConflict);
-        }
-        self.values_mut().remove(key);
-        self.changes.unset(key);
-        Ok(())
-    }
-
-    pub fn clear(&mut self) {
-        self.values_mut().clear();
-        self.changes.clear();
-    }
-
-    pub fn set_timeout(&mut self, seconds: u64) {
-        self.new_timeout = Some(seconds);
+    /// Whether there is nothing that is worth a record and a cookie.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values().is_empty() && self.user().is_none()
     }
 
     #[must_use]
@@ -219,14 +189,14 @@ impl Session {
     pub fn revert(&mut self) {
         self.changed = None;
         self.changes = Changes::default();
-        self.new_timeout = None;
+        (self.new_timeout, self.new_user) = (None, None);
     }
 
     /// What a commit at `now` has to do.
     #[must_use]
     pub fn intent(&self, rules: &Expiry, now: Timestamp) -> Intent {
         match self.phase {
-            Phase::New | Phase::Removed if self.has_changes() && !self.values().is_empty() => Intent::Create,
+            Phase::New | Phase::Removed if self.has_changes() && !self.is_empty() => Intent::Create,
             Phase::Stored(expires) if self.has_changes() || (self.renews && self.touch_due(&self.base, expires, rules, now)) => {
                 Intent::Update
             }
@@ -243,7 +213,7 @@ impl Session {
             accessed: now,
             timeout: self.timeout(),
             presented: self.presents,
-            user: self.base.user.clone(),
+            user: self.user().map(str::to_owned),
             values: self.values().clone(),
         }
     }
@@ -260,6 +230,9 @@ impl Session {
             newest.presented |= self.presents;
         }
         newest.timeout = self.new_timeout.unwrap_or(newest.timeout);
+        if let Some(user) = &self.new_user {
+            newest.user.clone_from(user);
+        }
         let expires = match (self.renews, self.new_timeout) {
             (true, _) => rules.at_write(&newest, now),
             (false, Some(_)) => rules.at_write(&newest, newest.accessed),
@@ -272,9 +245,7 @@ impl Session {
     pub fn saved(&mut self, record: Record, expires: Timestamp) {
         let accessed_before = self.base.accessed;
         let existed = matches!(self.phase, Phase::Stored(_));
-        self.changed = None;
-        self.changes = Changes::default();
-        self.new_timeout = None;
+        self.revert();
         self.renews = false;
         self.phase = Phase::Stored(expires);
         self.base = record;
@@ -297,7 +268,8 @@ impl Session {
     pub fn removed(&mut self) {
         self.phase = Phase::Removed;
         self.changes = Changes::default();
-        self.new_timeout = None;
+        self.base.user = self.new_user.take().unwrap_or_else(|| self.base.user.take());
+        self.base.timeout = self.new_timeout.take().unwrap_or(self.base.timeout);
     }
 
     pub fn gone(&mut self) {

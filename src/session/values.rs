@@ -105,12 +105,20 @@ impl Serialize for Values {
 
 impl<'de> Deserialize<'de> for Values {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let Value::Map(items) = Value::deserialize(from)? else { return Err(D::Error::custom("the values are not a map")) };
+        match Value::deserialize(from)? {
+            Value::Map(items) => Ok(items.into_iter().collect()),
+            _ => Err(D::Error::custom("the values are not a map")),
+        }
+    }
+}
+
+impl FromIterator<(String, Value)> for Values {
+    fn from_iter<I: IntoIterator<Item = (String, Value)>>(items: I) -> Values {
         let mut values = Values::default();
         for (key, value) in items {
             values.set(&key, value);
         }
-        Ok(values)
+        values
     }
 }
 

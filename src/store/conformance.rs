@@ -157,7 +157,7 @@ fn a_sweep_deletes_what_expired_and_nothing_else(store: &dyn Store) {
     }
     let mut cursor = Some(Cursor::default());
     while let Some(from) = cursor {
-        cursor = store.sweep(Timestamp(3_000_000), Duration::from_millis(50), from).unwrap().next;
+        cursor = store.sweep(Timestamp(3_000_000), Duration::from_millis(50), from, &mut |_, _| {}).unwrap().next;
     }
     assert_eq!(store.load(&old).unwrap(), None);
     assert!(store.load(&edge).unwrap().is_some());
@@ -194,7 +194,7 @@ fn a_pass_in_the_finest_slices_sees_each_record_once(store: &dyn Store) {
     let (mut pass, mut slices) = (Sweep { next: Some(Cursor::default()), ..Sweep::default() }, 0);
     let mut passing: Option<Key> = None;
     while let Some(from) = pass.next.take() {
-        pass.add(store.sweep(Timestamp(9), Duration::ZERO, from).unwrap());
+        pass.add(store.sweep(Timestamp(9), Duration::ZERO, from, &mut |_, _| {}).unwrap());
         if let Some(key) = passing.replace(key()) {
             store.update(&key, NOW, &mut |_| Change::Delete).unwrap();
         }

@@ -134,11 +134,11 @@ pub trait Store: Send + Sync {
 
     /// Deletes what expired before `before`, for `slice` and some milliseconds at most, going on at `from`. It waits for nobody: a
     /// record that is being written is left for the next pass. However short the slice, it comes further; a pass shows each record
-    /// that was there all the time once.
+    /// that was there all the time once. `deleted` is told of each record that was removed.
     ///
     /// # Errors
     /// The store failed.
-    fn sweep(&self, before: Timestamp, slice: Duration, from: Cursor) -> Result<Sweep>;
+    fn sweep(&self, before: Timestamp, slice: Duration, from: Cursor, deleted: &mut dyn FnMut(&Key, &Blob)) -> Result<Sweep>;
 
     /// Shows every record to `visit` until it answers `false`.
     ///

@@ -196,7 +196,7 @@ impl Worker {
     fn clean(&mut self) {
         let mut next = Some(Cursor::default());
         while let Some(from) = next {
-            match self.judge.store.sweep(SWEEP_BEFORE, Duration::from_millis(50), from) {
+            match self.judge.store.sweep(SWEEP_BEFORE, Duration::from_millis(50), from, &mut |_, _| {}) {
                 Ok(slice) => {
                     if slice.corrupt > 0 || slice.foreign.is_some() {
                         self.judge.unclean(&format!("{slice:?}"));

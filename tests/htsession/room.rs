@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use mod_session_rs::session::{Key, Record, Timestamp, Value, Values};
+use mod_session_rs::session::{Key, Record, Stored as Decoded, Timestamp, Value, Values};
 use mod_session_rs::store::file::{FileStore, directory};
 use mod_session_rs::store::{Blob, Durability, Store};
 
@@ -78,7 +78,8 @@ impl Room {
 
     pub fn stored(&self, number: u8) -> Stored {
         let blob = self.store().load(&key(number)).unwrap().expect("the session is there");
-        Stored { record: Record::decode(&blob.bytes).unwrap(), expires: blob.expires }
+        let Ok(Decoded::Session(record)) = Decoded::decode(&blob.bytes) else { panic!("not a session") };
+        Stored { record: record.plain().expect("its values are not sealed"), expires: blob.expires }
     }
 
     pub fn file(&self, number: u8) -> PathBuf {

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use mod_session_rs::session::expiry::GRACE;
+use mod_session_rs::session::record::{Body, Record};
 use mod_session_rs::session::time::MICROS;
-use mod_session_rs::session::{Key, Record, Ref, Timestamp};
+use mod_session_rs::session::{Key, Ref, Stored, Timestamp};
 use mod_session_rs::store::{Blob, Change, Cursor, Durability, Error, Outcome, Store, Sweep};
 use serde::Serialize;
 
@@ -70,10 +71,10 @@ pub fn kill(place: &Place, reference: &Ref, output: &mut Output) -> Result<ExitC
 
 pub fn kill_user(place: &Place, name: &str, output: &mut Output) -> Result<ExitCode, Failure> {
     let mut killed = Killed::default();
-    let theirs = |record: &Record| record.user.as_deref() == Some(name);
+    let theirs = |record: &Record<Body>| record.user.as_deref() == Some(name);
     each(place, |stored| match &stored.content {
         Content::Session(record) if theirs(record) => {
-            killed.kill(place, &stored.key, |blob| Record::decode(&blob.bytes).is_ok_and(|record| theirs(&record)))
+            killed.kill(place, &stored.key, |blob| matches!(Stored::decode(&blob.bytes), Ok(Stored::Session(record)) if theirs(&record)))
         }
         _ => Ok(()),
     })?;
@@ -99,7 +100,7 @@ pub fn collect(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> 
     // A sweep takes an empty directory into use, which is the server's to do.
     let mut done = Sweep { next: (!place.empty).then(Cursor::default), ..Sweep::default() };
     while let Some(from) = done.next.take() {
-        done.add(place.store.sweep(before, Duration::from_secs(1), from)?);
+        done.add(place.store.sweep(before, Duration::from_secs(1), from, &mut |_, _| {})?);
     }
     let collected = Collected {
         deleted: done.deleted,
@@ -137,6 +138,7 @@ pub fn adjust_time(place: &Place, seconds: i64, output: &mut Output) -> Result<E
             None => Change::Keep,
         });
         match shifted {
+            Ok(Outcome::Written) if matches!(stored.content, Content::Alias(_)) => {}
             Ok(Outcome::Written) => done.adjusted += 1,
             Ok(_) | Err(Error::Corrupt(_)) => done.skipped += 1,
             Err(error) => return Err(error.into()),
@@ -155,10 +157,15 @@ pub fn adjust_time(place: &Place, seconds: i64, output: &mut Output) -> Result<E
 
 /// `None`: not a record that we can rewrite.
 fn shift(blob: &Blob, seconds: i64) -> Option<Blob> {
-    let mut record = Record::decode(&blob.bytes).ok()?;
-    record.created = shifted(record.created, seconds);
-    record.accessed = shifted(record.accessed, seconds);
-    Some(Blob { expires: shifted(blob.expires, seconds), bytes: record.encode() })
+    let mut stored = Stored::decode(&blob.bytes).ok()?;
+    match &mut stored {
+        Stored::Session(record) => {
+            record.created = shifted(record.created, seconds);
+            record.accessed = shifted(record.accessed, seconds);
+        }
+        Stored::Alias(alias) => alias.grace_ends = shifted(alias.grace_ends, seconds),
+    }
+    Some(Blob { expires: shifted(blob.expires, seconds), bytes: stored.encode() })
 }
 
 /// What never ends goes on for ever.

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use mod_session_rs::session::record::CodecError;
+use mod_session_rs::session::record::{Body, CodecError};
 use mod_session_rs::session::time::MICROS;
-use mod_session_rs::session::{Key, Record, Ref, Timestamp};
+use mod_session_rs::session::{Alias, Key, Record, Ref, Stored as Decoded, Timestamp};
 use mod_session_rs::store::{Blob, Entry, Store};
 use serde::Serialize;
 
@@ -15,7 +15,9 @@ use crate::times::{iso, iso_short, now, span};
 
 /// What one record is.
 pub enum Content {
-    Session(Record),
+    Session(Record<Body>),
+    /// A session had this id, and has another one.
+    Alias(Alias),
     /// Of a format that a newer version of the module wrote: the server counts it as absent.
     Newer,
     /// The text says why.
@@ -37,8 +39,9 @@ impl Stored {
                 Stored { key: *key, expires: Timestamp::NEVER, size: 0, content }
             }
             Entry::Blob(Blob { expires, bytes }) => {
-                let content = match Record::decode(&bytes) {
-                    Ok(record) => Content::Session(record),
+                let content = match Decoded::decode(&bytes) {
+                    Ok(Decoded::Session(record)) => Content::Session(record),
+                    Ok(Decoded::Alias(alias)) => Content::Alias(alias),
                     Err(CodecError::Newer(_)) => Content::Newer,
                     Err(error) => Content::Damaged(error.to_string()),
                 };
@@ -58,15 +61,27 @@ pub fn each(place: &Place, mut visit: impl FnMut(Stored) -> Result<(), Failure>)
     done
 }
 
-/// All that goes by this reference: one session, unless two agree in 48 random bits.
+/// All that goes by this reference: one session, unless two agree in 48 random bits. One that has another id by now is found by both.
 pub fn find(place: &Place, reference: &Ref) -> Result<Vec<Stored>, Failure> {
     let mut found = Vec::new();
+    let mut moved: Vec<Key> = Vec::new();
     each(place, |stored| {
         if stored.key.reference() == *reference {
-            found.push(stored);
+            match &stored.content {
+                Content::Alias(alias) => moved.push(alias.to),
+                _ => found.push(stored),
+            }
         }
         Ok(())
     })?;
+    while let Some(key) = moved.pop() {
+        let Some(blob) = place.store.load(&key)? else { continue };
+        let stored = Stored::new(&key, Entry::Blob(blob));
+        match &stored.content {
+            Content::Alias(alias) => moved.push(alias.to),
+            _ => found.push(stored),
+        }
+    }
     if found.is_empty() { Err(Failure::Unknown(reference.clone())) } else { Ok(found) }
 }
 
@@ -85,12 +100,13 @@ pub struct Summary {
     timeout: u64,
     presented: bool,
     user: Option<String>,
-    keys: usize,
+    /// `None`: they are sealed.
+    keys: Option<usize>,
     size: usize,
 }
 
 impl Summary {
-    pub fn new(stored: &Stored, record: &Record, now: Timestamp) -> Summary {
+    pub fn new(stored: &Stored, record: &Record<Body>, now: Timestamp) -> Summary {
         let ahead = i64::try_from(stored.expires.since(now) / MICROS).unwrap_or(i64::MAX);
         let behind = i64::try_from(now.since(stored.expires) / MICROS).unwrap_or(i64::MAX);
         Summary {
@@ -104,7 +120,7 @@ impl Summary {
             timeout: record.timeout,
             presented: record.presented,
             user: record.user.clone(),
-            keys: record.values.len(),
+            keys: record.values.count(),
             size: stored.size,
         }
     }
@@ -143,11 +159,12 @@ pub fn list(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
                     span(now.since(record.accessed)),
                     left(stored.expires, now),
                     stored.size.to_string(),
-                    record.values.len().to_string(),
+                    record.values.count().map_or_else(|| "sealed".to_owned(), |count| count.to_string()),
                     record.user.as_deref().map_or_else(|| "-".to_owned(), plain),
                 ];
                 sessions.push((record.accessed, Summary::new(&stored, record, now), cells));
             }
+            Content::Alias(_) => {}
             Content::Newer => listing.newer.push(stored.key.reference().to_string()),
             Content::Damaged(_) => listing.damaged.push(stored.key.reference().to_string()),
         }

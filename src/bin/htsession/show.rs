@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use data_encoding::BASE64;
+use mod_session_rs::session::record::Body;
 use mod_session_rs::session::{Record, Ref, Value, Values};
 use serde::{Serialize, Serializer};
 
@@ -22,6 +23,7 @@ pub fn show(place: &Place, reference: &Ref, output: &mut Output) -> Result<ExitC
     }
     let record = match &stored.content {
         Content::Session(record) => record,
+        Content::Alias(_) => return Err(Failure::Unknown(reference.clone())),
         Content::Newer => {
             let why = format!("{reference} was written by a newer version of the module");
             return Err(Failure::unusable(&place.dir, &why, "use the htsession of that version"));
@@ -31,16 +33,23 @@ pub fn show(place: &Place, reference: &Ref, output: &mut Output) -> Result<ExitC
         }
     };
     let now = now();
-    let whole = Whole { summary: Summary::new(&stored, record, now), values: Typed(&record.values) };
+    let whole = Whole { summary: Summary::new(&stored, record, now), values: opened(&record.values).map(Typed) };
     output.either(&whole, || {
         let mut lines = heading(&stored, record, &left(stored.expires, now), &span(now.since(record.accessed)));
-        lines.extend(values(&record.values));
+        lines.extend(opened(&record.values).into_iter().flat_map(values));
         lines
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn heading(stored: &Stored, record: &Record, left: &str, idle: &str) -> Vec<String> {
+fn opened(body: &Body) -> Option<&Values> {
+    match body {
+        Body::Open(values) => Some(values),
+        Body::Sealed(_) => None,
+    }
+}
+
+fn heading(stored: &Stored, record: &Record<Body>, left: &str, idle: &str) -> Vec<String> {
     let rows = [
         ("ref", stored.key.reference().to_string()),
         ("created", iso_short(record.created)),
@@ -50,7 +59,10 @@ fn heading(stored: &Stored, record: &Record, left: &str, idle: &str) -> Vec<Stri
         ("presented", if record.presented { "yes" } else { "no" }.to_owned()),
         ("user", record.user.as_deref().map_or_else(|| "-".to_owned(), plain)),
         ("size", format!("{} bytes", stored.size)),
-        ("values", record.values.len().to_string()),
+        (
+            "values",
+            record.values.count().map_or_else(|| "sealed (SessionEncrypt): the client has the key".to_owned(), |count| count.to_string()),
+        ),
     ];
     table(&rows.map(|(name, text)| vec![name.to_owned(), text]))
 }
@@ -67,7 +79,8 @@ fn values(values: &Values) -> Vec<String> {
 struct Whole<'r> {
     #[serde(flatten)]
     summary: Summary,
-    values: Typed<'r>,
+    /// `None`: they are sealed.
+    values: Option<Typed<'r>>,
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -39,7 +39,7 @@ pub fn verify(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
     each(place, |stored| {
         found.records += 1;
         match stored.content {
-            Content::Session(_) => {}
+            Content::Session(_) | Content::Alias(_) => {}
             Content::Newer => found.newer += 1,
             Content::Damaged(why) => found.damaged.push(Damaged { r#ref: stored.key.reference().to_string(), why }),
         }

@@ -5,7 +5,6 @@ use std::ptr::null;
 
 use super::Status;
 use super::handle::{Handle, Inside, fact};
-use crate::hooks::commit::identify;
 use crate::httpd::hook::{INTERNAL_SERVER_ERROR, REQUEST_ENTITY_TOO_LARGE, SERVICE_UNAVAILABLE};
 
 type Session = *const Handle;
@@ -22,15 +21,15 @@ unsafe fn text(s: Session, pick: impl FnOnce(&mut Inside<'_>) -> Option<String>)
 }
 
 pub unsafe extern "C" fn id(s: Session) -> *const c_char {
-    unsafe { text(s, |inside| Some(identify(inside.slot).ok()?.0.expose().to_owned())) }
+    unsafe { text(s, |inside| Some(inside.slot.identify().ok()?.0.expose().to_owned())) }
 }
 
 pub unsafe extern "C" fn reference(s: Session) -> *const c_char {
-    unsafe { text(s, |inside| Some(identify(inside.slot).ok()?.1.reference().to_string())) }
+    unsafe { text(s, |inside| Some(inside.slot.identify().ok()?.1.reference().to_string())) }
 }
 
 pub unsafe extern "C" fn cookie_name(s: Session) -> *const c_char {
-    unsafe { text(s, |inside| Some(inside.slot.settings.cookie.name.clone())) }
+    unsafe { text(s, |inside| inside.slot.settings.cookie().map(|rule| rule.name.clone())) }
 }
 
 pub unsafe extern "C" fn user(s: Session) -> *const c_char {

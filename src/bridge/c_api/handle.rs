@@ -34,22 +34,22 @@ pub struct Inside<'t> {
     pub request: Request<'t>,
 }
 
+fn lent(slot: &mut Slot) -> &mut Lent {
+    slot.attachment().expect("attached when the handle was made")
+}
+
+/// # Errors
+/// The session was opened read-only.
+fn writable(slot: &mut Slot) -> Answer {
+    if lent(slot).writable { Ok(()) } else { Err(Status::Off) }
+}
+
 impl Inside<'_> {
-    fn lent(&mut self) -> &mut Lent {
-        self.slot.attachment().expect("attached when the handle was made")
-    }
-
-    /// # Errors
-    /// The session was opened read-only.
-    fn writable(&mut self) -> Answer {
-        if self.lent().writable { Ok(()) } else { Err(Status::Off) }
-    }
-
     /// Memory that lives as long as the handle.
     pub fn lend(&mut self, bytes: Vec<u8>) -> *const c_void {
         let memory = bytes.into_boxed_slice();
         let place = memory.as_ptr().cast();
-        self.lent().memory.push(memory);
+        lent(self.slot).memory.push(memory);
         place
     }
 
@@ -121,8 +121,23 @@ pub unsafe fn change(handle: *const Handle, body: impl FnOnce(&mut Inside<'_>) -
     // SAFETY: promised by the caller.
     unsafe {
         inside(handle, |inside| {
-            inside.writable()?;
+            writable(inside.slot)?;
             body(inside)
+        })
+    }
+    .into()
+}
+
+/// As [`change`], for what concerns the leases of the tree too.
+///
+/// # Safety
+/// As [`in_tree`].
+pub unsafe fn change_in_tree(handle: *const Handle, body: impl FnOnce(&mut Tree, usize, Request<'_>) -> Answer) -> Status {
+    // SAFETY: promised by the caller.
+    unsafe {
+        in_tree(handle, |tree, slot, request| {
+            writable(&mut tree.slots[slot])?;
+            body(tree, slot, request)
         })
     }
     .into()

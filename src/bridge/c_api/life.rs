@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int};
 use std::ptr::null;
 
-use super::handle::{Handle, change, handle, inside, key, put, with_tree};
+use super::handle::{Handle, change, change_in_tree, handle, inside, key, put, with_tree};
 use super::{Answer, Status};
 use crate::config::parse::LONGEST;
 use crate::hooks::commit::{self, Cause};
@@ -11,8 +11,8 @@ use crate::hooks::open::{self, Hold, Touch};
 use crate::hooks::tree;
 use crate::httpd::ffi::request_rec;
 use crate::httpd::{Request, guard};
-use crate::session::Id;
-use crate::session::session::Phase;
+use crate::session::session::{Phase, is_user};
+use crate::session::{Id, Move};
 
 type Session = *const Handle;
 
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn open(r: *mut request_rec, flags: u32, out: *mut Session
         let found = with_tree(of, |tree| {
             let slot = open::open(tree, request, touch_by(flags), hold_by(flags))?;
             let session = &tree.slots[slot].session;
-            if flags & CREATE == 0 && !matches!(session.phase(), Phase::Stored(_)) && session.values().is_empty() {
+            if flags & CREATE == 0 && !matches!(session.phase(), Phase::Stored(_)) && session.is_empty() {
                 return Err(Status::None);
             }
             Ok(handle(tree, slot, request.root(), of, flags & READ_ONLY == 0))
@@ -148,15 +148,19 @@ pub unsafe extern "C" fn set_timeout(s: Session, seconds: i64) -> Status {
     }
 }
 
-/// What this version does not offer yet.
-unsafe fn off(s: Session) -> Status {
-    unsafe { inside(s, |_| Err::<(), _>(Status::Off)) }.into()
+pub unsafe extern "C" fn regenerate(s: Session, privilege: c_int) -> Status {
+    let kind = if privilege == 0 { Move::Moved } else { Move::Superseded };
+    unsafe { change_in_tree(s, |tree, slot, request| Ok(commit::regenerate(tree, slot, request, kind)?)) }
 }
 
-pub unsafe extern "C" fn off_int(s: Session, _: c_int) -> Status {
-    unsafe { off(s) }
-}
-
-pub unsafe extern "C" fn off_text(s: Session, _: *const c_char) -> Status {
-    unsafe { off(s) }
+/// NULL and the empty name mean nobody.
+pub unsafe extern "C" fn set_user(s: Session, user: *const c_char) -> Status {
+    let name = if user.is_null() { Ok("") } else { unsafe { key(user) } };
+    unsafe {
+        change_in_tree(s, |tree, slot, request| {
+            let name = name.ok().filter(|name| is_user(name)).ok_or(Status::BadType)?;
+            let user = (!name.is_empty()).then(|| name.to_owned());
+            Ok(commit::set_user(tree, slot, request, user)?)
+        })
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::handle::{Handle, in_tree};
 use super::{Answer, Status};
 use crate::config::LockMode;
-use crate::hooks::commit::{self, Cause, identify};
+use crate::hooks::commit::{self, Cause};
 use crate::hooks::lease;
 use crate::hooks::open::read_under;
 use crate::hooks::tree::Tree;
@@ -34,7 +34,7 @@ fn take(tree: &mut Tree, slot: usize, request: Request<'_>, patience: Option<Dur
         return Err(Status::TooLate); // nothing would give it back before the client has read everything
     }
     // A new session gets its id now: from the first save on others may come for it.
-    let (_, key) = identify(slot)?;
+    let (_, key) = slot.identify().map_err(|_| Status::Store)?;
     if slot.is_held(leases) {
         return Ok(());
     }

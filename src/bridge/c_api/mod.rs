@@ -10,6 +10,7 @@ mod table;
 mod values;
 
 use crate::hooks::commit::SaveError;
+use crate::hooks::events;
 use crate::hooks::lease::Busy;
 use crate::hooks::open::OpenError;
 use crate::session::session::ChangeError;
@@ -90,4 +91,8 @@ impl From<ChangeError> for Status {
 pub fn register() {
     // SAFETY: `table::get` has the type that session_api.h declares for this name.
     unsafe { crate::httpd::offer(c"session_api_get", table::get as *const ()) };
+    events::listen(|request, event, session| {
+        // SAFETY: session_api.h declares the hook with these arguments.
+        unsafe { crate::httpd::tell(c"session_event", request, event, session.as_str()) };
+    });
 }

@@ -52,14 +52,14 @@ table! {
     revert: (Session) -> Status = life::revert;
     remove: (Session) -> Status = life::remove;
     invalidate: (Session) -> Status = life::invalidate;
-    regenerate: (Session, c_int) -> Status = life::off_int;
+    regenerate: (Session, c_int) -> Status = life::regenerate;
     expire: (Session) -> Status = life::expire;
     touch: (Session) -> Status = life::touch;
     lock: (Session, i64) -> Status = locking::lock;
     trylock: (Session) -> Status = locking::trylock;
     unlock: (Session) -> Status = locking::unlock;
     set_timeout: (Session, i64) -> Status = life::set_timeout;
-    set_user: (Session, Text) -> Status = life::off_text;
+    set_user: (Session, Text) -> Status = life::set_user;
     id: (Session) -> Text = facts::id;
     reference: (Session) -> Text = facts::reference;
     cookie_name: (Session) -> Text = facts::cookie_name;

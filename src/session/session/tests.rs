@@ -1,4 +1,5 @@
 use super::*;
+use crate::session::Value;
 use crate::session::id::Scope;
 
 const NOW: Timestamp = Timestamp(1_000_000_000);

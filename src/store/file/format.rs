@@ -5,6 +5,7 @@
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
+use crate::faults::checksum_is_off;
 use crate::session::{Key, Timestamp};
 use crate::store::Blob;
 
@@ -126,11 +127,6 @@ pub enum SlotState {
     Empty,
     Damaged,
     Written(SlotHead),
-}
-
-/// The control run of the crash test switches the check off, and must then fail.
-fn checksum_is_off() -> bool {
-    cfg!(feature = "faults") && std::env::var_os("MSRS_FAULT_NO_CHECKSUM").is_some()
 }
 
 /// A checksum of a head that holds for one key and one file only; it seeds the checksum of the payload.

@@ -23,6 +23,7 @@ use std::time::Duration;
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
 use record::{Access, RecordFile};
+use sweep::Order;
 pub use sweep::{Name, classify, is_ours};
 
 pub struct FileStore {
@@ -216,8 +217,8 @@ impl Store for FileStore {
         Ok(())
     }
 
-    fn sweep(&self, before: Timestamp, slice: Duration, from: Cursor) -> Result<Sweep> {
-        sweep::sweep(self, before, slice, from)
+    fn sweep(&self, before: Timestamp, slice: Duration, from: Cursor, deleted: &mut dyn FnMut(&Key, &Blob)) -> Result<Sweep> {
+        sweep::sweep(self, Order { before, deleted }, slice, from)
     }
 
     fn each(&self, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> Result<()> {

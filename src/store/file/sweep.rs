@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::directory;
 use super::record::{Access, RecordFile};
-use super::{Cursor, Entry, Error, FileStore, Result, Sweep};
+use super::{Blob, Cursor, Entry, Error, FileStore, Result, Sweep};
 use crate::session::{Key, Timestamp};
 use crate::store::Store;
 
@@ -92,7 +92,13 @@ impl Position {
     }
 }
 
-pub fn sweep(store: &FileStore, before: Timestamp, slice: Duration, from: Cursor) -> Result<Sweep> {
+/// What a sweep is to remove, and who is told of it.
+pub struct Order<'s> {
+    pub before: Timestamp,
+    pub deleted: &'s mut dyn FnMut(&Key, &Blob),
+}
+
+pub fn sweep(store: &FileStore, mut order: Order<'_>, slice: Duration, from: Cursor) -> Result<Sweep> {
     let end = Instant::now() + slice;
     if !directory::is_claimed(&store.dir)? {
         directory::claim(&store.dir)?;
@@ -104,7 +110,7 @@ pub fn sweep(store: &FileStore, before: Timestamp, slice: Duration, from: Cursor
             done.next = Some(Position { sub, last }.encode());
             break;
         }
-        if let Some(last) = sweep_sub(store, sub, &last, before, end, &mut done) {
+        if let Some(last) = sweep_sub(store, sub, &last, &mut order, end, &mut done) {
             done.next = Some(Position { sub, last }.encode());
             break;
         }
@@ -114,7 +120,7 @@ pub fn sweep(store: &FileStore, before: Timestamp, slice: Duration, from: Cursor
 }
 
 /// Sweeps over the names behind `last` in a sub-directory; answers the name it came to, if the time was over before the end.
-fn sweep_sub(store: &FileStore, sub: u8, last: &OsStr, before: Timestamp, end: Instant, done: &mut Sweep) -> Option<OsString> {
+fn sweep_sub(store: &FileStore, sub: u8, last: &OsStr, order: &mut Order<'_>, end: Instant, done: &mut Sweep) -> Option<OsString> {
     let started = Instant::now();
     let dir = directory::sub(&store.dir, sub);
     let mut names = match names(&dir) {
@@ -131,7 +137,7 @@ fn sweep_sub(store: &FileStore, sub: u8, last: &OsStr, before: Timestamp, end: I
     let mut names = names.into_iter().peekable();
     let mut yielded = Instant::now();
     while let Some(name) = names.next() {
-        if let Err(error) = sweep_one(&dir.join(&name), sub, before, done) {
+        if let Err(error) = sweep_one(&dir.join(&name), sub, order, done) {
             done.fail(&error);
         }
         let now = Instant::now();
@@ -153,7 +159,7 @@ impl Sweep {
     }
 }
 
-fn sweep_one(path: &Path, sub: u8, before: Timestamp, done: &mut Sweep) -> Result<()> {
+fn sweep_one(path: &Path, sub: u8, order: &mut Order<'_>, done: &mut Sweep) -> Result<()> {
     let name = path.file_name().and_then(|name| name.to_str()).map_or(Name::Foreign, |name| classify(name, sub));
     let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) }; // gone meanwhile
     if found.nlink() == 0 {
@@ -166,12 +172,12 @@ fn sweep_one(path: &Path, sub: u8, before: Timestamp, done: &mut Sweep) -> Resul
     match name {
         Name::Temporary if older_than(&found, TEMPORARY_AGE) => remove(path),
         Name::Corrupt if older_than(&found, CORRUPT_AGE) => remove(path),
-        Name::Record(key) => sweep_record(path, key, before, done),
+        Name::Record(key) => sweep_record(path, key, order, done),
         _ => Ok(()),
     }
 }
 
-fn sweep_record(path: &Path, key: Key, before: Timestamp, done: &mut Sweep) -> Result<()> {
+fn sweep_record(path: &Path, key: Key, order: &mut Order<'_>, done: &mut Sweep) -> Result<()> {
     let file = match RecordFile::open(path, key, Access::Read) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()), // gone meanwhile
@@ -179,7 +185,7 @@ fn sweep_record(path: &Path, key: Key, before: Timestamp, done: &mut Sweep) -> R
     };
     done.seen += 1;
     match file.newest_unlocked() {
-        Ok(Some(blob)) if blob.expires >= before => return Ok(()),
+        Ok(Some(blob)) if blob.expires >= order.before => return Ok(()),
         Err(Error::Newer(_)) => return Ok(()),
         Ok(_) => {} // expired, torn or damaged: judged under the lock
         Err(error) => return Err(error),
@@ -189,8 +195,9 @@ fn sweep_record(path: &Path, key: Key, before: Timestamp, done: &mut Sweep) -> R
         return Ok(());
     }
     match file.newest() {
-        Ok(newest) if newest.blob.expires < before => {
+        Ok(newest) if newest.blob.expires < order.before => {
             remove(path)?;
+            (order.deleted)(&key, &newest.blob);
             done.deleted += 1;
         }
         Err(error @ Error::Corrupt(_)) if is_ours(&file.metadata()?) => {

@@ -62,7 +62,7 @@ fn a_file_of_a_newer_version_counts_as_absent_and_stays() {
     assert_eq!(store.load(&KEY).unwrap(), None);
     assert_eq!(write(&store, b"y").unwrap(), Outcome::Kept);
     store.quarantine(&KEY, &|_| true).unwrap();
-    assert!(store.sweep(Timestamp::NEVER, Duration::from_secs(9), Cursor::default()).is_ok());
+    assert!(store.sweep(Timestamp::NEVER, Duration::from_secs(9), Cursor::default(), &mut |_, _| {}).is_ok());
     assert_eq!(std::fs::read(&path).unwrap(), bytes);
 }
 
@@ -120,7 +120,7 @@ fn links_and_foreign_files_are_not_followed_read_or_deleted() {
     symlink(&secret, &path).unwrap();
     assert!(matches!(store.load(&KEY), Err(Error::Io(..))));
     std::fs::write(sub.join("thesis.txt"), "x").unwrap();
-    let swept = store.sweep(Timestamp::NEVER, Duration::from_secs(9), Cursor::default()).unwrap();
+    let swept = store.sweep(Timestamp::NEVER, Duration::from_secs(9), Cursor::default(), &mut |_, _| {}).unwrap();
     assert_eq!((swept.deleted, swept.foreign.is_some()), (0, true));
     assert!(path.is_symlink() && secret.exists() && sub.join("thesis.txt").exists());
 }
@@ -134,7 +134,7 @@ fn what_cannot_be_read_does_not_end_a_sweep() {
     let sub = parent(&store.path(&KEY)).to_owned();
     std::fs::remove_dir_all(&sub).unwrap();
     std::fs::write(&sub, "not a directory").unwrap();
-    let swept = store.sweep(Timestamp::NEVER, Duration::from_secs(60), Cursor::default()).unwrap();
+    let swept = store.sweep(Timestamp::NEVER, Duration::from_secs(60), Cursor::default(), &mut |_, _| {}).unwrap();
     assert_eq!((swept.deleted, swept.failed, swept.next), (2, 1, None));
     assert!(swept.failure.unwrap().contains("/5a: "));
 }
@@ -154,7 +154,7 @@ fn a_sweep_waits_for_nobody_and_leaves_what_is_in_use() {
         holder
     };
     let holders = [hold(KEY), hold(torn)];
-    let sweep = || store.sweep(Timestamp::NEVER, Duration::from_secs(60), Cursor::default()).unwrap();
+    let sweep = || store.sweep(Timestamp::NEVER, Duration::from_secs(60), Cursor::default(), &mut |_, _| {}).unwrap();
     let started = std::time::Instant::now();
     let swept = sweep();
     assert!(started.elapsed() < Duration::from_secs(2), "it waited {:?}", started.elapsed());
@@ -175,7 +175,7 @@ fn a_slice_ends_when_its_time_is_over_also_within_a_sub_directory() {
     }
     let (mut pass, mut slices, mut longest) = (Sweep { next: Some(Cursor::default()), ..Sweep::default() }, 0, 0);
     while let Some(from) = pass.next.take() {
-        let slice = store.sweep(Timestamp(1), Duration::from_millis(1), from).unwrap();
+        let slice = store.sweep(Timestamp(1), Duration::from_millis(1), from, &mut |_, _| {}).unwrap();
         longest = slice.seen.max(longest);
         slices += 1;
         pass.add(slice);

@@ -1,0 +1,152 @@
+//! Finding the session of an id, also of one that it had before.
+
+use super::{Error, MOST_MOVES, Repository};
+use crate::session::record::CodecError;
+use crate::session::{Id, Key, Move, Record, Ref, Session, Stored, Timestamp};
+use crate::store::{self, Blob};
+
+/// What an id leads to.
+#[derive(Debug)]
+pub enum Lookup {
+    /// A session, of this id by now.
+    Live(Box<Live>),
+    /// Nothing that ever was a session, or one that has ended.
+    Nothing,
+    /// A session had this id, and has another one.
+    Superseded(Ref),
+    /// A newer version wrote it: it counts as absent.
+    Newer(Ref, CodecError),
+    Damaged(Damage),
+}
+
+#[derive(Debug)]
+pub struct Live {
+    pub id: Id,
+    pub key: Key,
+    pub record: Record,
+    pub expires: Timestamp,
+}
+
+#[derive(Debug)]
+pub struct Damage {
+    pub key: Key,
+    pub why: String,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    /// A client that presents an id.
+    Client,
+    /// A request that began with the session: it follows wherever it moved, unless privileges changed.
+    Request,
+}
+
+impl Live {
+    /// The session as an open sees it.
+    #[must_use]
+    pub fn into_session(self, max_size: usize, now: Timestamp) -> Session {
+        Session::stored(self.id, self.key, self.record, self.expires, now, max_size)
+    }
+}
+
+impl Repository<'_> {
+    /// What an id leads to that a client presents.
+    ///
+    /// # Errors
+    /// The store failed, which is not "no session".
+    pub fn find(&self, id: &Id, now: Timestamp) -> store::Result<Lookup> {
+        self.follow(id, now, Asks::Client)
+    }
+
+    /// The session of an id; `None`: there is none. It is renewed by its next save.
+    ///
+    /// # Errors
+    /// The store failed, or the record is damaged.
+    pub fn open(&self, id: &Id, now: Timestamp) -> Result<Option<Session>, Error> {
+        match self.find(id, now)? {
+            Lookup::Live(live) => {
+                let mut session = live.into_session(self.terms.max_size, now);
+                session.renew();
+                Ok(Some(session))
+            }
+            Lookup::Nothing | Lookup::Superseded(_) | Lookup::Newer(..) => Ok(None),
+            Lookup::Damaged(damage) => Err(Error::Corrupt(damage.why)),
+        }
+    }
+
+    /// Reads what the store holds of a session by now; its changes stay on top.
+    ///
+    /// # Errors
+    /// It is gone, it is damaged, or the store failed.
+    pub fn reload(&self, session: &mut Session, now: Timestamp) -> Result<(), Error> {
+        let Some(id) = session.id().cloned() else { return Ok(()) };
+        match self.follow(&id, now, Asks::Request)? {
+            Lookup::Live(live) if live.record.incarnation == session.incarnation() => {
+                session.identify(live.id, live.key);
+                session.reloaded(live.record, live.expires);
+                Ok(())
+            }
+            Lookup::Damaged(damage) => Err(Error::Corrupt(damage.why)),
+            _ => {
+                session.gone();
+                Err(Error::Gone)
+            }
+        }
+    }
+
+    fn follow(&self, id: &Id, now: Timestamp, asks: Asks) -> store::Result<Lookup> {
+        let (mut id, mut key) = (id.clone(), self.key(id));
+        let mut incarnation = None;
+        for _ in 0..=MOST_MOVES {
+            let stored = match self.read(&key)? {
+                Ok(Some(stored)) => stored,
+                Ok(None) => return Ok(Lookup::Nothing),
+                Err(instead) => return Ok(instead),
+            };
+            if *incarnation.get_or_insert(stored.0.incarnation()) != stored.0.incarnation() {
+                return Ok(Lookup::Nothing); // under the new id another session has begun
+            }
+            let damaged = |why: &str| Ok(Lookup::Damaged(Damage { key, why: why.to_owned() }));
+            match stored {
+                (Stored::Session(record), expires) => {
+                    return match record.open(&id, &key) {
+                        Ok(record) if self.terms.expiry.alive(&record, expires, now) => {
+                            Ok(Lookup::Live(Box::new(Live { id, key, record, expires })))
+                        }
+                        Ok(_) => Ok(Lookup::Nothing),
+                        Err(error) => damaged(&error.to_string()),
+                    };
+                }
+                (Stored::Alias(alias), _) => {
+                    let leads_on = alias.leads_on(now) || (asks == Asks::Request && alias.kind == Move::Moved);
+                    if !leads_on {
+                        return Ok(Lookup::Superseded(key.reference()));
+                    }
+                    match alias.new_id(&id, &key) {
+                        Some(new) if self.key(&new) == alias.to => (id, key) = (new, alias.to),
+                        _ => return damaged("the seal of its new id is broken"),
+                    }
+                }
+            }
+        }
+        Ok(Lookup::Nothing)
+    }
+
+    /// What is stored under a key, or what to answer instead.
+    #[allow(clippy::type_complexity)]
+    fn read(&self, key: &Key) -> store::Result<Result<Option<(Stored, Timestamp)>, Lookup>> {
+        let damaged = |why: String| Ok(Err(Lookup::Damaged(Damage { key: *key, why })));
+        let Blob { expires, bytes } = match self.store.load(key) {
+            Ok(Some(blob)) => blob,
+            Ok(None) => return Ok(Ok(None)),
+            Err(store::Error::Corrupt(path)) => return damaged(path.display().to_string()),
+            Err(error) => return Err(error),
+        };
+        match Stored::decode(&bytes) {
+            Ok(stored) => Ok(Ok(Some((stored, expires)))),
+            Err(error @ CodecError::Newer(_)) => Ok(Err(Lookup::Newer(key.reference(), error))),
+            Err(error) => damaged(error.to_string()),
+        }
+    }
+}
