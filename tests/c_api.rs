@@ -166,14 +166,6 @@ fn two_requests_that_together_grow_too_large_are_told_at_save(mpm: Mpm) {
     assert_eq!(client.get("/capi?open=&each").line("each"), "OK b=TEXT n=INT");
 }
 
-fn what_a_later_version_brings_answers_off(mpm: Mpm) {
-    let httpd = Httpd::start(mpm, CONF);
-    let response = httpd.get("/capi?open=create&regenerate=1&set_user=ann");
-    for op in ["regenerate", "set_user"] {
-        assert_eq!(response.line(op), "OFF", "{op}");
-    }
-}
-
 fn facts_and_statuses_are_as_documented(mpm: Mpm) {
     let httpd = Httpd::start(mpm, CONF);
     let response = httpd
@@ -202,7 +194,6 @@ mpm_tests!(
     a_session_can_be_opened_by_its_id_and_asked_for,
     too_large_is_told_at_set_and_the_old_record_survives,
     two_requests_that_together_grow_too_large_are_told_at_save,
-    what_a_later_version_brings_answers_off,
     facts_and_statuses_are_as_documented,
     a_visitor_may_use_the_session,
 );

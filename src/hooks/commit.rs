@@ -196,6 +196,9 @@ pub fn set_user(tree: &mut Tree, index: usize, request: Request<'_>, user: Optio
         return Ok(());
     }
     slot.session.set_user(user);
+    if slot.session.phase() == Phase::New {
+        return Ok(()); // nobody knows its id
+    }
     let moved = regenerate(tree, index, request, Move::Superseded);
     if moved.is_err() {
         tree.slots[index].session.revert_user();

@@ -13,7 +13,7 @@ pub enum Saved {
     Nothing,
     Created,
     Changed {
-        /// The expiry was moved.
+        /// A renewal was due, and is written with it.
         renewed: bool,
     },
     /// Its last value went: only a session with values is stored.
@@ -28,7 +28,11 @@ enum Step {
 }
 
 /// What is to become of the record that is there.
-type Plan = Result<(Record, Timestamp), Refused>;
+struct Plan {
+    record: Record,
+    expires: Timestamp,
+    renews: bool,
+}
 
 enum Refused {
     Moved(Alias),
@@ -96,7 +100,6 @@ impl Repository<'_> {
     }
 
     fn update_at(&self, session: &mut Session, id: &Id, key: &Key, now: Timestamp) -> Result<Step, Error> {
-        let renews = session.renews();
         let mut plan = Err(Refused::Error(Error::Gone));
         let outcome = {
             let session = &*session;
@@ -112,14 +115,16 @@ impl Repository<'_> {
             other => other?,
         };
         match plan {
-            Ok((record, expires)) if outcome == Outcome::Deleted => {
+            Ok(Plan { record, expires, renews }) => {
                 session.saved(record, expires);
-                session.removed();
-                Ok(Step::Done(Saved::Deleted))
-            }
-            Ok((record, expires)) => {
-                session.saved(record, expires);
-                Ok(Step::Done(if outcome == Outcome::Written { Saved::Changed { renewed: renews } } else { Saved::Nothing }))
+                Ok(Step::Done(match outcome {
+                    Outcome::Written => Saved::Changed { renewed: renews },
+                    Outcome::Kept => Saved::Nothing,
+                    Outcome::Deleted => {
+                        session.removed();
+                        Saved::Deleted
+                    }
+                }))
             }
             Err(Refused::Moved(alias)) => Ok(Step::Moved(alias)),
             Err(Refused::Error(Error::Gone)) => self.lost(session).map(Step::Done),
@@ -128,23 +133,24 @@ impl Repository<'_> {
     }
 
     /// What a commit makes of the newest record.
-    fn plan(&self, session: &Session, (id, key): (&Id, &Key), found: Option<&Blob>, now: Timestamp) -> (Plan, Change) {
+    fn plan(&self, session: &Session, (id, key): (&Id, &Key), found: Option<&Blob>, now: Timestamp) -> (Result<Plan, Refused>, Change) {
         let refuse = |why| (Err(why), Change::Keep);
         let (newest, expires) = match newest(session, (id, key), found) {
             Ok(newest) => newest,
             Err(why) => return refuse(why),
         };
-        if !session.has_changes() && !session.touch_due(&newest, expires, &self.terms.expiry, now) {
-            return (Ok((newest, expires)), Change::Keep); // another request has just renewed it
+        let renews = session.renews() && session.touch_due(&newest, expires, &self.terms.expiry, now);
+        if !session.has_changes() && !renews {
+            return (Ok(Plan { record: newest, expires, renews }), Change::Keep); // another request has just renewed it
         }
         let Some((record, expires)) = session.merged(newest, expires, &self.terms.expiry, now) else {
             return refuse(Refused::Error(Error::Gone));
         };
         if record.is_empty() {
-            return (Ok((record, expires)), Change::Delete);
+            return (Ok(Plan { record, expires, renews }), Change::Delete);
         }
         match self.blob(session, (id, key), &record, expires) {
-            Ok(blob) => (Ok((record, expires)), Change::Write(blob)),
+            Ok(blob) => (Ok(Plan { record, expires, renews }), Change::Write(blob)),
             Err(error) => refuse(Refused::Error(error)),
         }
     }
@@ -161,7 +167,7 @@ impl Repository<'_> {
 }
 
 /// The newest record, if it is of the session that was loaded.
-fn newest(session: &Session, (id, key): (&Id, &Key), found: Option<&Blob>) -> Plan {
+fn newest(session: &Session, (id, key): (&Id, &Key), found: Option<&Blob>) -> Result<(Record, Timestamp), Refused> {
     let gone = || Refused::Error(Error::Gone);
     let damaged = |error: CodecError| Refused::Error(Error::Corrupt(error.to_string()));
     let found = found.ok_or_else(gone)?;
