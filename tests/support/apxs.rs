@@ -14,6 +14,9 @@ use rustix::fs::{FlockOperation, flock};
 /// The handlers of tests/c: file `mod_<name>.c`, module `<name>_module`.
 pub const HANDLERS: [&str; 5] = ["capi", "stockapi", "notesapi", "floor", "count"];
 
+/// Built with them, and loaded where a test asks for it.
+const ON_DEMAND: [&str; 1] = ["ruid2"];
+
 pub struct Installed {
     pub program: PathBuf,
     modules: PathBuf,
@@ -70,7 +73,7 @@ pub fn handlers() -> &'static Path {
         // cargo test runs one process after another, but nobody keeps two cargo tests from running at once.
         let lock = File::create(directory.join("lock")).expect("target/tests-c/lock");
         flock(&lock, FlockOperation::LockExclusive).expect("a lock on target/tests-c/lock");
-        for name in HANDLERS {
+        for name in HANDLERS.into_iter().chain(ON_DEMAND) {
             build(name, &directory);
         }
         directory.join(".libs")

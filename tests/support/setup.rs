@@ -100,6 +100,13 @@ impl Setup {
         self
     }
 
+    /// Loads one more module of tests/c.
+    pub fn of_ours(mut self, name: &str) -> Setup {
+        let file = apxs::handlers().join(format!("mod_{name}.so"));
+        self.conf = format!("{}{}", apxs::load_line(name, &file), self.conf);
+        self
+    }
+
     /// How many requests are served at once (16). From 4 on, worker and event divide an even number among two processes.
     pub fn workers(mut self, workers: u32) -> Setup {
         self.workers = workers;
