@@ -43,6 +43,15 @@ fn a_struct_comes_back_in_another_request(mpm: Mpm) {
     assert_eq!(client.get("/rust?find&type_of=cart&get=cart").line("type_of"), r#"OK "Map""#, "a map with names, for all languages");
 }
 
+fn the_interface_is_found_again_after_a_restart(mpm: Mpm) {
+    let httpd = with(mpm).start();
+    let mut client = httpd.client();
+    for n in 1..=3 {
+        assert_eq!(client.get("/rust?open&add=n:1&get_int=n").line("get_int"), format!("OK {n}"));
+        if n == 1 { httpd.graceful() } else { httpd.restart() }
+    }
+}
+
 fn rust_and_c_read_what_the_other_wrote(mpm: Mpm) {
     let httpd = with(mpm).start();
     let mut client = httpd.client();
@@ -219,28 +228,37 @@ fn regenerate_keeps_the_values_and_changes_the_id(mpm: Mpm) {
     let httpd = with(mpm).start();
     let mut client = httpd.client();
     client.get("/rust?open&set=n:1");
-    for privilege in ["unchanged", "changed"] {
+    for (privilege, old_id_leads_to) in [("unchanged", "OK"), ("changed", "none")] {
+        let mut late = client.clone();
         let before = client.cookie("sid").unwrap().to_owned();
         let response = client.get(&format!("/rust?open&id&regenerate={privilege}&id&add=n:1"));
         assert_eq!(response.line("regenerate"), "OK", "{privilege}");
         assert_eq!(response.lines("id")[0], before);
         assert_eq!(Some(response.lines("id")[1]), client.cookie("sid"));
         assert_ne!(response.lines("id")[1], before);
+        assert_eq!(late.get("/rust?find").line("find"), old_id_leads_to, "{privilege}");
     }
     let response = client.get("/rust?find&is_new&get_int=n");
     assert_eq!((response.line("is_new"), response.line("get_int")), ("false", "OK 3"));
 }
 
-fn an_owner_is_kept_with_the_session(mpm: Mpm) {
+fn an_owner_is_kept_and_to_change_it_changes_the_id(mpm: Mpm) {
     let httpd = with(mpm).start();
     let mut client = httpd.client();
-    let response = client.get("/rust?open&set=n:1&set_user=ann&user");
-    assert_eq!((response.line("set_user"), response.line("user")), ("OK", "ann"));
-    assert_eq!(client.get("/rust?find&user").line("user"), "ann");
+    client.get("/rust?open&set=n:1");
+    let response = client.get("/rust?open&id&set_user=ann&user&id&set_user=ann&id");
+    assert_eq!((response.lines("set_user"), response.line("user")), (vec!["OK", "OK"], "ann"));
+    let ids = response.lines("id");
+    assert!(ids[0] != ids[1] && ids[1] == ids[2], "{ids:?}");
+    assert_eq!(client.cookie("sid"), Some(ids[1]));
+    let response = client.get("/rust?find&user&get_int=n&set_user=&user");
+    assert_eq!((response.lines("user"), response.line("get_int")), (vec!["ann", "none"], "OK 1"));
+    assert_eq!(client.get("/rust?find&user").line("user"), "none");
 }
 
 mpm_tests!(
     a_struct_comes_back_in_another_request,
+    the_interface_is_found_again_after_a_restart,
     rust_and_c_read_what_the_other_wrote,
     additions_of_8_clients_through_rust_are_exact,
     what_does_not_work_has_its_error,
@@ -252,5 +270,5 @@ mpm_tests!(
     an_error_of_a_handler_is_a_status_of_http,
     facts_are_those_of_the_c_interface,
     regenerate_keeps_the_values_and_changes_the_id,
-    an_owner_is_kept_with_the_session,
+    an_owner_is_kept_and_to_change_it_changes_the_id,
 );

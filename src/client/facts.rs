@@ -6,7 +6,7 @@ use super::table::Session;
 
 /// # Facts
 ///
-/// `None`, false, 1970 or no time at all after [`Error::Panic`], when the session cannot be asked.
+/// `None`, false, 1970 or no time at all after [`Error::Panic`](super::Error::Panic), when the session cannot be asked.
 impl<'r> Session<'r> {
     /// 32 characters. A secret: it belongs into the cookie, not into logs or pages.
     #[must_use]

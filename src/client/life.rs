@@ -62,10 +62,10 @@ impl Session<'_> {
         self.done(|table| table.invalidate)
     }
 
-    /// The same values under a new id.
+    /// The same values under a new id, with the changes of this request so far. Call it before the response headers leave.
     ///
     /// # Errors
-    /// [`Error::Off`]: the loaded module does not offer it.
+    /// [`Gone`](Error::Gone), [`TooLate`](Error::TooLate), [`TooLarge`](Error::TooLarge), [`Corrupt`](Error::Corrupt), [`Store`](Error::Store).
     pub fn regenerate(&self, privilege: Privilege) -> Result {
         Error::check(self.ask_number(|table| table.regenerate, c_int::from(privilege == Privilege::Changed)))
     }
@@ -94,12 +94,13 @@ impl Session<'_> {
         Error::check(self.ask_number(|table| table.set_timeout, i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX)))
     }
 
-    /// Sets the owner.
+    /// Sets the owner, at most 255 bytes without control characters; `None`: nobody. To be somebody else is a change of privilege: the id
+    /// changes as by [`regenerate`](Session::regenerate).
     ///
     /// # Errors
-    /// [`Error::BadType`]: a NUL in the name; [`Error::Off`]: the loaded module does not offer it.
-    pub fn set_user(&self, user: &str) -> Result {
-        let user = CString::new(user).map_err(|_| Error::BadType("a NUL in the name of a user".into()))?;
+    /// [`Error::BadType`]: not the name of a user; else as [`regenerate`](Session::regenerate).
+    pub fn set_user(&self, user: Option<&str>) -> Result {
+        let user = CString::new(user.unwrap_or_default()).map_err(|_| Error::BadType("a NUL in the name of a user".into()))?;
         Error::check(self.ask_text(|table| table.set_user, &user))
     }
 }

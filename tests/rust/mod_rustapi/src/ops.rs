@@ -147,7 +147,7 @@ fn life(session: &Session<'_>, op: &str, key: &str) -> Option<String> {
         "expire" => session.expire(),
         "touch" => session.touch(),
         "set_timeout" => session.set_timeout(Duration::from_secs_f64(key.parse().expect("seconds"))),
-        "set_user" => session.set_user(key),
+        "set_user" => session.set_user((!key.is_empty()).then_some(key)),
         "lock" => session.lock(),
         "lock_for" => session.lock_for(Duration::from_millis(key.parse().expect("milliseconds"))),
         "try_lock" => session.try_lock(),
