@@ -24,7 +24,7 @@ pub enum Error {
     /// where `SessionLock none` holds, or an operation that the loaded module does not offer.
     #[error("not offered here: sessions are off, the session is read-only, or locks are off")]
     Off,
-    /// A new session after the response headers have gone: nothing is stored. From a lock: the response has ended.
+    /// A new session or a new id after the response headers have gone: nothing is stored. From a lock: the response has ended.
     #[error("the response headers have gone")]
     TooLate,
     /// Larger than `SessionMaxSize`, or nested deeper than 32 levels.

@@ -20,7 +20,7 @@ impl<'r> Session<'r> {
         self.text(|table| table.reference)
     }
 
-    /// The name of the cookie.
+    /// The name of the cookie; `None` with `SessionUseCookies Off`.
     #[must_use]
     pub fn cookie_name(&self) -> Option<&'r str> {
         self.text(|table| table.cookie_name)

@@ -9,9 +9,9 @@ use super::table::Session;
 /// Whether what the user may do changes with the id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Privilege {
-    /// The old id leads to the session for some seconds more, for requests that are under way.
+    /// The old id leads to the session for `SessionIdGrace`, for requests under way and lost responses.
     Unchanged,
-    /// A login, say: the old id is worth nothing from now on.
+    /// As at a login: the old id is worth nothing from now on, and requests that began under it cannot change the session.
     Changed,
 }
 
@@ -62,7 +62,7 @@ impl Session<'_> {
         self.done(|table| table.invalidate)
     }
 
-    /// The same values under a new id, with the changes of this request so far. Call it before the response headers leave.
+    /// The same values under another id; what was changed so far is stored now. Before the response headers leave.
     ///
     /// # Errors
     /// [`Gone`](Error::Gone), [`TooLate`](Error::TooLate), [`TooLarge`](Error::TooLarge), [`Corrupt`](Error::Corrupt), [`Store`](Error::Store).
@@ -94,8 +94,8 @@ impl Session<'_> {
         Error::check(self.ask_number(|table| table.set_timeout, i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX)))
     }
 
-    /// Sets the owner, at most 255 bytes without control characters; `None`: nobody. To be somebody else is a change of privilege: the id
-    /// changes as by [`regenerate`](Session::regenerate).
+    /// Sets the owner, at most 255 bytes without control characters; `None`: nobody. Another owner than before is a change of privilege: the
+    /// session is [regenerated](Session::regenerate) with it.
     ///
     /// # Errors
     /// [`Error::BadType`]: not the name of a user; else as [`regenerate`](Session::regenerate).
