@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::process::Command;
-
 use support::{Httpd, Mpm, mpm_tests};
 
 const CONF: &str = "SessionDir @DIR@";
@@ -197,17 +195,3 @@ mpm_tests!(
     facts_and_statuses_are_as_documented,
     a_visitor_may_use_the_session,
 );
-
-/// The header that C compiles against names the fields of the Rust table, in its order.
-#[test]
-fn the_table_in_rust_has_the_fields_of_the_header() {
-    let header = Command::new("gcc").args(["-fpreprocessed", "-dD", "-E", "-P", "c_shim/session_api.h"]).output().expect("gcc");
-    let header = String::from_utf8(header.stdout).unwrap();
-    let table = header.split("typedef struct session_api {").nth(1).and_then(|rest| rest.split("} session_api;").next()).unwrap();
-    let of_c: Vec<_> = table.split("(*").skip(1).map(|rest| rest.split(')').next().unwrap()).filter(|name| *name != "visit").collect();
-    let rust = std::fs::read_to_string("src/bridge/c_api/table.rs").unwrap();
-    let rust = rust.split("table! {").nth(1).and_then(|rest| rest.split("\n}").next()).unwrap();
-    let of_rust: Vec<_> =
-        rust.lines().filter_map(|line| line.trim().split_once(": (")).map(|(name, _)| name.replace("reference", "ref")).collect();
-    assert_eq!(of_c, of_rust);
-}

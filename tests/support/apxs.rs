@@ -100,7 +100,7 @@ fn build(name: &str, directory: &Path) {
         .arg(&file));
 }
 
-fn modified(path: &Path) -> Option<SystemTime> {
+pub(super) fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|meta| meta.modified()).ok()
 }
 

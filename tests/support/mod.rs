@@ -21,6 +21,7 @@
 
 pub mod apxs;
 mod client;
+pub mod crates;
 mod httpd;
 mod log;
 pub mod sessions;

@@ -5,6 +5,7 @@ use std::ptr::null;
 
 use super::handle::{Handle, change, change_in_tree, handle, inside, key, put, with_tree};
 use super::{Answer, Status};
+use crate::client::header::flag::{CREATE, NO_LOCK, NO_TOUCH, READ_ONLY};
 use crate::config::parse::LONGEST;
 use crate::hooks::commit::{self, Cause};
 use crate::hooks::open::{self, Hold, Touch};
@@ -15,11 +16,6 @@ use crate::session::session::{Phase, is_user};
 use crate::session::{Id, Move};
 
 type Session = *const Handle;
-
-const CREATE: u32 = 1;
-const READ_ONLY: u32 = 2;
-const NO_LOCK: u32 = 4;
-const NO_TOUCH: u32 = 8;
 
 fn hold_by(flags: u32) -> Hold {
     if flags & (READ_ONLY | NO_LOCK) == 0 { Hold::Exclusive } else { Hold::Shared }
