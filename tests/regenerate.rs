@@ -139,7 +139,7 @@ fn what_a_slow_request_changed_under_the_old_id_arrives(mpm: Mpm) {
     moved(&mut client, "regenerate=0");
     let slow = slow.finish();
     assert_eq!(slow.line("save"), "OK");
-    assert_eq!(slow.set_cookies().len(), 1, "and its client learns the new id");
+    assert_eq!(slow.set_cookies(), Vec::<String>::new(), "behind the grace its client does not learn the new id");
     assert_eq!(client.get("/capi?open=&get_int=n").line("get_int"), "OK 11");
 }
 
@@ -190,7 +190,84 @@ fn a_child_that_dies_while_an_id_changes_leaves_the_session_under_the_old_one(mp
     assert_eq!(value.line("get_int"), "OK 1");
 }
 
+/// `SessionLock request`: it waits for the session, and comes in when the grace is over.
+fn a_slow_request_under_an_old_id_never_sees_what_came_after_the_grace(mpm: Mpm) {
+    for mode in ["request", "access"] {
+        let httpd = Httpd::start(mpm, &conf(&format!("SessionLock {mode}\nSessionIdGrace 0\nSessionNotes Off")));
+        let mut client = begin(&httpd);
+        let slow = client.clone().begin("/capi?open=create,no_lock&sleep=500&load&get_text=token&open=create&get_text=token&is_new");
+        thread::sleep(Duration::from_millis(150));
+        moved(&mut client, "set_text=token:secret&regenerate=0");
+        let slow = slow.finish();
+        assert_eq!((slow.line("load"), slow.lines("get_text")), ("GONE", vec!["NONE", "NONE"]), "{mode}");
+        assert_eq!(slow.set_cookies(), Vec::<String>::new(), "{mode}");
+    }
+}
+
+fn a_session_that_is_emptied_with_its_id_changed_is_gone_with_its_cookie(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, &conf(""));
+    for (first, last) in [("set_int=n:1", "unset=n&regenerate=1"), ("set_user=ann", "set_user")] {
+        let mut client = httpd.client();
+        client.get(&format!("/capi?open=create&{first}"));
+        let response = client.get(&format!("/capi?open=create&{last}"));
+        assert!(response.set_cookies()[0].contains("Max-Age=0"), "{last}: {:?}", response.set_cookies());
+        assert_eq!(client.cookie("sid"), None);
+    }
+    assert!(support::sessions::files(&httpd.dir()).is_empty());
+    assert_eq!(httpd.log_lines_with("session event=destroyed").len(), 2);
+}
+
+fn nothing_is_stored_under_an_id_that_the_client_does_not_get(mpm: Mpm) {
+    let httpd = Httpd::with(mpm).conf(&conf("")).expect_log("the response headers have gone").start();
+    for ops in [
+        "remove&regenerate=0&flush&set_int=n:2&save",
+        "remove&flush&regenerate=0&set_int=n:2&save",
+        "unset=n&regenerate=0&flush&set_int=n:2&save",
+    ] {
+        let mut client = begin(&httpd);
+        let answer = client.get(&format!("/capi?open=create&{ops}"));
+        let stored = client.get("/capi?open=&get_int=n").line("get_int") == "OK 2";
+        assert_eq!(answer.line("save") == "OK", stored, "{ops}: {}", answer.text());
+    }
+    let mut client = begin(&httpd);
+    assert_eq!(client.get("/capi?open=create&remove&flush&set_int=n:2&save").line("save"), "OK", "its old id is known");
+    assert_eq!(client.get("/capi?open=&get_int=n").line("get_int"), "OK 2");
+}
+
+fn to_open_a_session_by_the_id_it_had_takes_no_cookie_away(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, &conf("SessionNotes Off"));
+    let mut client = begin(&httpd);
+    let old = client.cookie("sid").unwrap().to_owned();
+    let response = client.get(&format!("/capi?open=create&regenerate=0&open_by_id={old}&get_int=n"));
+    assert_eq!((response.line("get_int"), response.set_cookies().len()), ("OK 1", 1));
+    assert_ne!(client.cookie("sid"), Some(&*old));
+    assert_eq!(httpd.log_lines_with(USED).len(), 0);
+    age(&httpd.dir(), 11);
+    assert_eq!(client.get(&format!("/capi?exists={old}")).line("exists"), "NONE");
+    assert_eq!(httpd.log_lines_with(USED).len(), 0, "no client came with it");
+}
+
+/// Both hold the session, one after the other, whoever comes in by which id.
+fn two_requests_never_hold_a_session_that_moves_at_once(mpm: Mpm) {
+    let httpd = Httpd::with(mpm).conf(&conf("SessionNotes Off\nSessionLockWaiters 20")).workers(32).start();
+    let mut client = begin(&httpd);
+    for round in 0..10 {
+        let pending: Vec<_> =
+            (0..3).map(|_| client.clone().begin("/capi?open=create,no_lock&open=create&incr=n&regenerate=0&incr=n")).collect();
+        for request in pending {
+            client.learn(&request.finish());
+        }
+        let value = client.get("/capi?open=create&get_int=n").line("get_int").to_owned();
+        assert_eq!(value, format!("OK {}", 1 + (round + 1) * 6));
+    }
+}
+
 mpm_tests!(
+    a_slow_request_under_an_old_id_never_sees_what_came_after_the_grace,
+    a_session_that_is_emptied_with_its_id_changed_is_gone_with_its_cookie,
+    nothing_is_stored_under_an_id_that_the_client_does_not_get,
+    to_open_a_session_by_the_id_it_had_takes_no_cookie_away,
+    two_requests_never_hold_a_session_that_moves_at_once,
     the_old_id_goes_on_with_the_session_within_the_grace,
     without_a_grace_the_old_id_is_worth_nothing,
     an_id_from_before_a_change_of_privilege_never_sees_what_came_after,

@@ -104,7 +104,7 @@ fn a_file_of_keys_is_the_same_and_without_it_nothing_is_trusted(mpm: Mpm) {
 
 fn without_cookies_the_query_carries_the_id(mpm: Mpm) {
     let conf = "SessionDir @DIR@\nSessionUseCookies Off\nSessionIdParam s";
-    let httpd = Httpd::with(mpm).conf(conf).expect_log("knows no operation 's'").start();
+    let httpd = Httpd::with(mpm).conf(conf).expect_log("knows no operation 's'").file("htdocs/page.html", "<a>").start();
     let response = httpd.get("/capi?open=create&set_int=n:1&id&cookie_name");
     let id = response.line("id").to_owned();
     assert_eq!((response.set_cookies(), response.line("cookie_name")), (vec![], "-"));
@@ -118,7 +118,7 @@ fn without_cookies_the_query_carries_the_id(mpm: Mpm) {
     client.set_cookie("sid", moved.line("id"));
     client.set_cookie("s", moved.line("id"));
     assert_eq!(client.get("/capi?open=").line("open"), "NONE", "no cookie is looked at");
-    assert_eq!(httpd.get("/hello").header("Referrer-Policy"), None);
+    assert_eq!(httpd.get(&format!("/page.html?s={id}")).header("Referrer-Policy"), Some("no-referrer"), "a file's links tell as much");
 }
 
 fn with_cookies_no_id_in_a_url_counts(mpm: Mpm) {

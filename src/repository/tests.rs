@@ -73,7 +73,7 @@ fn a_moved_session_is_found_by_its_old_id_within_the_grace_and_by_its_new_one_fo
     let old = ground.begin();
     let mut session = ground.open(&old, NOW);
     session.set("n", Value::Int(2)).unwrap();
-    assert!(ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap());
+    assert_eq!(ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap(), Regenerated::Moved);
     assert_ne!(session.id(), old.id());
     assert_eq!(session.incarnation(), old.incarnation());
 
@@ -112,16 +112,23 @@ fn an_old_id_leads_over_several_new_ones_and_no_further_than_that() {
 }
 
 #[test]
-fn what_a_request_began_before_the_move_arrives_also_after_the_grace() {
-    let mut ground = ground();
-    ground.terms.grace = 0;
-    let mut slow = ground.begin();
-    slow.add("n", 10).unwrap();
-    let mut session = ground.open(&slow, NOW);
-    ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap();
-    assert_eq!(ground.sessions().save(&mut slow, NOW.plus(60 * MICROS)).unwrap(), Saved::Changed { renewed: false });
-    assert_eq!(slow.id(), session.id(), "it goes on under the new id");
-    assert_eq!(value(&ground.open(&session, NOW), "n"), 11);
+fn what_a_request_began_before_the_move_arrives_also_after_the_grace_but_then_it_learns_nothing() {
+    for grace in [0, 100 * MICROS] {
+        let mut ground = ground();
+        ground.terms.grace = grace;
+        let mut slow = ground.begin();
+        slow.add("n", 10).unwrap();
+        let mut session = ground.open(&slow, NOW);
+        session.set("secret", Value::Int(1)).unwrap();
+        ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap();
+        let (old, later) = (slow.id().cloned(), NOW.plus(60 * MICROS));
+        assert_eq!(ground.sessions().save(&mut slow, later).unwrap(), Saved::Changed { renewed: false });
+        assert_eq!(value(&ground.open(&session, later), "n"), 11);
+        let knows = (slow.id() == session.id(), slow.values().get("secret").is_some(), slow.phase() == Phase::Gone);
+        assert_eq!(knows, if grace == 0 { (false, false, true) } else { (true, true, false) });
+        assert_eq!(slow.id() == old.as_ref(), grace == 0);
+        assert_eq!(ground.sessions().reload(&mut slow, later).is_ok(), grace > 0);
+    }
 }
 
 #[test]
@@ -159,7 +166,7 @@ fn of_two_requests_that_move_a_session_one_wins_and_both_go_on_with_it() {
     one.add("n", 1).unwrap();
     other.add("n", 1).unwrap();
     ground.sessions().regenerate(&mut one, Move::Moved, NOW).unwrap();
-    assert!(ground.sessions().regenerate(&mut other, Move::Moved, NOW).unwrap());
+    assert_eq!(ground.sessions().regenerate(&mut other, Move::Moved, NOW).unwrap(), Regenerated::Joined);
     assert_eq!(one.id(), other.id());
     assert_eq!(value(&ground.open(&one, NOW), "n"), 3);
     assert_eq!(ground.live(), 1, "no copy is left behind");
@@ -203,8 +210,8 @@ impl Store for Interrupted<'_> {
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> StoreResult<()> {
         self.store.quarantine(key, is_damaged)
     }
-    fn sweep(&self, before: Timestamp, slice: Duration, from: Cursor, removed: &mut dyn FnMut(&Key, &Blob)) -> StoreResult<Sweep> {
-        self.store.sweep(before, slice, from, removed)
+    fn sweep(&self, before: Timestamp, slice: Duration, from: Cursor, deleted: &mut dyn FnMut(&Key, &Blob)) -> StoreResult<Sweep> {
+        self.store.sweep(before, slice, from, deleted)
     }
     fn each(&self, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> StoreResult<()> {
         self.store.each(visit)
@@ -212,7 +219,7 @@ impl Store for Interrupted<'_> {
 }
 
 /// Moves a session while `meanwhile` is done to it by another request, between the two steps of the move.
-fn move_while(ground: &Ground, session: &mut Session, kind: Move, meanwhile: impl Fn() + Send + Sync) -> Result<bool, Error> {
+fn move_while(ground: &Ground, session: &mut Session, kind: Move, meanwhile: impl Fn() + Send + Sync) -> Result<Regenerated, Error> {
     let store = Interrupted { store: &ground.store, meanwhile: Box::new(meanwhile), done: AtomicBool::new(false) };
     Repository { store: &store, terms: &ground.terms }.regenerate(session, kind, NOW)
 }
@@ -229,7 +236,7 @@ fn what_is_stored_while_a_session_moves_moves_with_it() {
         other.set("theirs", Value::Int(7)).unwrap();
         ground.sessions().save(&mut other, NOW).unwrap();
     });
-    assert!(moved.unwrap());
+    assert_eq!(moved.unwrap(), Regenerated::Moved);
     let found = ground.open(&session, NOW);
     assert_eq!((value(&found, "n"), value(&found, "theirs")), (102, 7));
     assert_eq!(ground.live(), 1);
@@ -253,7 +260,7 @@ fn a_session_that_is_not_stored_draws_another_id_when_it_needs_one() {
     let ground = ground();
     let mut session = ground.sessions().blank(NOW);
     let (before, _) = ground.sessions().identify(&mut session).unwrap();
-    assert!(!ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap());
+    assert!(matches!(ground.sessions().regenerate(&mut session, Move::Moved, NOW), Ok(Regenerated::Drawn | Regenerated::Emptied(_))));
     assert_ne!(ground.sessions().identify(&mut session).unwrap().0, before);
 }
 
@@ -262,7 +269,7 @@ fn a_session_that_is_emptied_and_moved_is_gone() {
     let ground = ground();
     let mut session = ground.begin();
     session.clear();
-    assert!(!ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap());
+    assert!(matches!(ground.sessions().regenerate(&mut session, Move::Moved, NOW), Ok(Regenerated::Drawn | Regenerated::Emptied(_))));
     assert!(ground.records().is_empty());
     assert_eq!((session.phase(), session.id()), (Phase::Removed, None));
 }
@@ -310,4 +317,140 @@ fn an_owner_alone_is_worth_a_record_and_without_one_and_values_it_goes() {
     session.set_user(None);
     assert_eq!(ground.sessions().save(&mut session, NOW).unwrap(), Saved::Deleted);
     assert!(ground.records().is_empty());
+}
+
+#[test]
+fn who_writes_all_the_time_is_renewed_in_time() {
+    let ground = ground();
+    let mut session = ground.begin();
+    let mut renewals = 0;
+    for second in 1..=3600 {
+        let now = NOW.plus(second * MICROS);
+        session = ground.open(&session, now);
+        session.add("n", 1).unwrap();
+        renewals += u32::from(ground.sessions().save(&mut session, now).unwrap() == Saved::Changed { renewed: true });
+    }
+    assert_eq!(renewals, 3600 / 30, "one in each touch interval");
+}
+
+#[test]
+fn a_change_that_comes_while_a_session_is_emptied_and_moved_keeps_it() {
+    let ground = ground();
+    let mut session = ground.begin();
+    let id = session.id().cloned().unwrap();
+    session.unset("n").unwrap();
+    let moved = move_while(&ground, &mut session, Move::Superseded, || {
+        let mut other = ground.sessions().open(&id, NOW).unwrap().unwrap();
+        other.set("theirs", Value::Int(7)).unwrap();
+        ground.sessions().save(&mut other, NOW).unwrap();
+    });
+    assert_eq!(moved.unwrap(), Regenerated::Moved);
+    assert!(ground.sessions().open(&id, NOW).unwrap().is_none(), "the old id");
+    assert_eq!(value(&ground.open(&session, NOW), "theirs"), 7);
+}
+
+#[test]
+fn a_log_out_finds_its_session_behind_any_number_of_moves() {
+    let ground = ground();
+    let mut slow = ground.begin();
+    let mut session = ground.open(&slow, NOW);
+    for _ in 0..200 {
+        ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap();
+    }
+    assert_eq!(ground.sessions().invalidate(&mut slow, NOW).unwrap().as_ref(), session.key());
+    assert_eq!(ground.live(), 0);
+}
+
+#[test]
+fn a_broken_seal_is_put_aside_once() {
+    let mut ground = ground();
+    ground.terms.sealed = true;
+    let session = ground.begin();
+    let (id, key) = (session.id().unwrap(), session.key().unwrap());
+    let Ok(Lookup::Live(_)) = ground.sessions().find(id, NOW) else { panic!("whole") };
+    ground.sessions().quarantine(id, key).unwrap();
+    assert_eq!(ground.live(), 1, "what is whole stays");
+    let mut change = |found: Option<&Blob>| {
+        let Ok(Stored::Session(mut record)) = Stored::decode(&found.unwrap().bytes) else { panic!("a session") };
+        record.incarnation ^= 1;
+        Change::Write(Blob { expires: found.unwrap().expires, bytes: Stored::Session(record).encode() })
+    };
+    ground.store.update(key, Durability::Process, &mut change).unwrap();
+    let Ok(Lookup::Damaged(damage)) = ground.sessions().find(id, NOW) else { panic!("damaged") };
+    ground.sessions().quarantine(&damage.id, &damage.key).unwrap();
+    assert!(matches!(ground.sessions().find(id, NOW), Ok(Lookup::Nothing)));
+}
+
+/// Does what it is told and then says that it failed, once.
+struct Mute<'s>(&'s FileStore, AtomicBool);
+
+impl Store for Mute<'_> {
+    fn create(&self, key: &Key, blob: &Blob, durability: Durability) -> StoreResult<bool> {
+        self.0.create(key, blob, durability)
+    }
+    fn load(&self, key: &Key) -> StoreResult<Option<Blob>> {
+        self.0.load(key)
+    }
+    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> StoreResult<Outcome> {
+        let outcome = self.0.update(key, durability, change);
+        if self.1.swap(true, Ordering::Relaxed) { outcome } else { Err(crate::store::Error::Unusable("no answer".into())) }
+    }
+    fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> StoreResult<()> {
+        self.0.quarantine(key, is_damaged)
+    }
+    fn sweep(&self, before: Timestamp, slice: Duration, from: Cursor, deleted: &mut dyn FnMut(&Key, &Blob)) -> StoreResult<Sweep> {
+        self.0.sweep(before, slice, from, deleted)
+    }
+    fn each(&self, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> StoreResult<()> {
+        self.0.each(visit)
+    }
+}
+
+#[test]
+fn a_store_that_does_not_say_that_it_moved_a_session_loses_none() {
+    for kind in [Move::Moved, Move::Superseded] {
+        let ground = ground();
+        let mut session = ground.begin();
+        let store = Mute(&ground.store, AtomicBool::new(false));
+        let moved = Repository { store: &store, terms: &ground.terms }.regenerate(&mut session, kind, NOW);
+        assert_eq!(moved.unwrap(), Regenerated::Moved);
+        assert_eq!(value(&ground.open(&session, NOW), "n"), 1);
+    }
+}
+
+#[test]
+fn what_was_stored_before_a_move_or_before_sealing_cannot_be_read_from_the_file() {
+    let mut ground = ground();
+    let mut session = ground.sessions().blank(NOW);
+    session.set("k", Value::Text("plain".repeat(100))).unwrap();
+    session.set("n", Value::Int(1)).unwrap();
+    ground.sessions().save(&mut session, NOW).unwrap();
+    let shows = |ground: &Ground| {
+        let subs = std::fs::read_dir(ground.store.directory()).unwrap().flatten().filter(|sub| sub.path().is_dir());
+        let files = subs.flat_map(|sub| std::fs::read_dir(sub.path()).unwrap().flatten());
+        files.map(|file| std::fs::read(file.path()).unwrap()).any(|bytes| bytes.windows(10).any(|part| part == b"plainplain"))
+    };
+    assert!(shows(&ground));
+    ground.terms.sealed = true;
+    session.add("n", 1).unwrap();
+    ground.sessions().save(&mut session, NOW).unwrap();
+    assert!(!shows(&ground), "sealed");
+
+    ground.terms.sealed = false;
+    let mut session = ground.sessions().blank(NOW);
+    session.set("k", Value::Text("plain".repeat(100))).unwrap();
+    session.set("n", Value::Int(1)).unwrap();
+    ground.sessions().save(&mut session, NOW).unwrap();
+    session.unset("k").unwrap();
+    ground.sessions().regenerate(&mut session, Move::Superseded, NOW).unwrap();
+    assert!(!shows(&ground), "moved");
+
+    session.set("k", Value::Text("plain".repeat(100))).unwrap();
+    ground.sessions().save(&mut session, NOW).unwrap();
+    for _ in 0..2 {
+        session.unset("k").unwrap();
+        session.add("n", 1).unwrap();
+        ground.sessions().save(&mut session, NOW).unwrap();
+    }
+    assert!(!shows(&ground), "removed, and written twice");
 }

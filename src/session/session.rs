@@ -39,6 +39,15 @@ pub enum ChangeError {
     NotAnInteger,
 }
 
+/// What a commit makes of the newest record.
+#[derive(Debug, PartialEq)]
+pub struct Merged {
+    pub record: Record,
+    pub expires: Timestamp,
+    /// A renewal was due, and is in it.
+    pub renews: bool,
+}
+
 /// Bytes of the longest name of a user.
 pub const MAX_USER: usize = 255;
 
@@ -218,14 +227,16 @@ impl Session {
         }
     }
 
-    /// Our changes on the newest record, and its next expiry; `None`: that is another session or past its life.
+    /// Our changes on the newest record; `None`: that is another session or past its life.
     #[must_use]
-    pub fn merged(&self, mut newest: Record, expires: Timestamp, rules: &Expiry, now: Timestamp) -> Option<(Record, Timestamp)> {
+    pub fn merged(&self, mut newest: Record, expires: Timestamp, rules: &Expiry, now: Timestamp) -> Option<Merged> {
         if newest.incarnation != self.base.incarnation || !rules.takes_commit(&newest, expires, self.has_changes(), now) {
             return None;
         }
+        // Where it is not due, the expiry stays where it is also if something is written: it is in time still.
+        let renews = self.renews && (self.new_timeout.is_some() || self.touch_due(&newest, expires, rules, now));
         self.changes.apply(&mut newest.values);
-        if self.renews {
+        if renews {
             newest.accessed = newest.accessed.not_after(now).max(self.opened);
             newest.presented |= self.presents;
         }
@@ -233,12 +244,12 @@ impl Session {
         if let Some(user) = &self.new_user {
             newest.user.clone_from(user);
         }
-        let expires = match (self.renews, self.new_timeout) {
+        let expires = match (renews, self.new_timeout) {
             (true, _) => rules.at_write(&newest, now),
             (false, Some(_)) => rules.at_write(&newest, newest.accessed),
             (false, None) => expires,
         };
-        Some((newest, expires))
+        Some(Merged { record: newest, expires, renews })
     }
 
     /// The store holds `record` now.

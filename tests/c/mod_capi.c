@@ -324,7 +324,12 @@ static void retrieve(apr_pool_t *pool, server_rec *server)
 /* What the module tells us, as it tells the log. */
 static int told(request_rec *r, const char *event, const char *ref)
 {
+    session *s = NULL;
+
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, r ? r->server : ap_server_conf, "hook event=%s ref=%s", event, ref);
+    /* Whoever is told may use the session of the request. */
+    if (r && api && api->open(r, SESSION_READ_ONLY | SESSION_NO_TOUCH, &s) == SESSION_BUSY)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "the session is locked while event=%s is told", event);
     return OK;
 }
 

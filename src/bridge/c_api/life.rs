@@ -41,7 +41,7 @@ pub unsafe extern "C" fn open(r: *mut request_rec, flags: u32, out: *mut Session
             return Err(Status::Off);
         }
         let of = tree::tree(request);
-        let found = with_tree(of, |tree| {
+        let found = with_tree(of, request, |tree| {
             let slot = open::open(tree, request, touch_by(flags), hold_by(flags))?;
             let session = &tree.slots[slot].session;
             if flags & CREATE == 0 && !matches!(session.phase(), Phase::Stored(_)) && session.is_empty() {
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn open_by_id(r: *mut request_rec, id: *const c_char, flag
         let settings = tree::settings(request).ok_or(Status::Off)?;
         let id = unsafe { parse(id) }?;
         let of = tree::tree(request);
-        let found = with_tree(of, |tree| {
+        let found = with_tree(of, request, |tree| {
             let slot = open::open_by_id(tree, request, settings, &id, touch_by(flags), hold_by(flags))?.ok_or(Status::None)?;
             Ok(handle(tree, slot, request.root(), of, flags & READ_ONLY == 0))
         })?;
