@@ -7,7 +7,7 @@
 //! * [`repository`] - finding, saving, moving and ending sessions in a store. Needs `session` and `store`.
 //! * [`lock`] - leases and the pool of mutexes. Knows hashes and deadlines only. Needs `httpd`.
 //! * `httpd` - safe wrappers over httpd and APR. Knows nothing of sessions.
-//! * `config` - what the directives say. Needs `httpd`, `session`, `store`.
+//! * `config` - what the directives say. Needs `httpd`, `session`, `store`, `repository`.
 //! * `hooks` - what happens when: start, open, commit. Needs all of the above.
 //! * `bridge` - faces to other code: notes, stock API, C API. Needs all of the above.
 //! * `module` - the record that httpd loads: the table of contents.
