@@ -50,6 +50,19 @@ fn some_opens_do_not_renew(mpm: Mpm) {
     assert_eq!(client.get("/capi?open=").line("open"), "NONE");
 }
 
+fn a_touch_renews_what_the_open_did_not(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionTimeout 100\nSessionTouchInterval 0\nSessionNotes Off");
+    let (mut touched, mut opened) = (httpd.client(), httpd.client());
+    touched.get("/capi?open=create&set_int=n:1");
+    opened.get("/capi?open=create&set_int=n:1");
+    for _ in 0..2 {
+        support::sessions::age(&httpd.dir(), 60);
+        assert_eq!(touched.get("/capi?open=read_only,no_touch&touch").line("touch"), "OK");
+        opened.get("/capi?open=read_only,no_touch");
+    }
+    assert_eq!((touched.get("/capi?open=").line("open"), opened.get("/capi?open=").line("open")), ("OK", "NONE"));
+}
+
 fn touches_are_written_at_most_once_an_interval(mpm: Mpm) {
     let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionTimeout 60\nSessionTouchInterval 1");
     let mut client = httpd.client();
@@ -117,6 +130,7 @@ mpm_tests!(
     an_idle_session_ends_and_a_used_one_lives_on,
     a_lifetime_is_extended_by_nothing,
     some_opens_do_not_renew,
+    a_touch_renews_what_the_open_did_not,
     touches_are_written_at_most_once_an_interval,
     accessed_stays_the_access_before_this_request_over_save_and_load,
     a_timeout_can_be_set_for_one_session,

@@ -15,7 +15,7 @@ use rustix::fs::{FlockOperation, flock};
 pub const HANDLERS: [&str; 5] = ["capi", "stockapi", "notesapi", "floor", "count"];
 
 /// Built with them, and loaded where a test asks for it.
-const ON_DEMAND: [&str; 1] = ["ruid2"];
+const ON_DEMAND: [&str; 3] = ["ruid2", "ownstore", "resource"];
 
 pub struct Installed {
     pub program: PathBuf,
