@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use support::locks::holder;
 use support::{Client, Httpd, Mpm, Pending, mpm_tests, wait_for};
 
 fn begin_session(httpd: &Httpd) -> Client {
@@ -151,14 +152,8 @@ fn twenty_graceful_restarts_keep_requests_of_one_session_apart(mpm: Mpm) {
 /// The process of a request that sleeps, and the request.
 fn sleeper(httpd: &Httpd, client: &Client, path: &str) -> (u32, Pending) {
     let pending = client.clone().begin(path);
-    // `htsession locks` names the holder.
     let pid = wait_for("the holder", || holder(httpd));
     (pid, pending)
-}
-
-fn holder(httpd: &Httpd) -> Option<u32> {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_htsession")).arg("--dir").arg(httpd.dir()).arg("locks").output().unwrap();
-    String::from_utf8(output.stdout).unwrap().lines().nth(1)?.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn a_killed_holder_is_passed_over_at_once(mpm: Mpm) {

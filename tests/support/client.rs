@@ -88,6 +88,11 @@ impl Client {
         self.jar.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Names and values.
+    pub fn cookies(&self) -> &[(String, String)] {
+        &self.jar
+    }
+
     pub fn set_cookie(&mut self, name: &str, value: &str) {
         self.forget_cookie(name);
         self.jar.push((name.into(), value.into()));
