@@ -3,6 +3,7 @@
 #ifndef TYPES_H
 #define TYPES_H
 #include "apr_escape.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 CHANGE(null, set_null(s->session, s->arg))
@@ -19,7 +20,7 @@ static const char *do_bytes(script *s)
     return said(s, status ? status : api->set_bytes(s->session, s->key, bytes, len), "ok");
 }
 
-/* As the MessagePack form "str 32", for a text may hold a NUL, and so that what is no text can be tried. */
+/* One that holds a NUL goes as the MessagePack form "str 32". */
 static const char *do_text(script *s)
 {
     session_status status = begin(s);
@@ -32,6 +33,8 @@ static const char *do_text(script *s)
     packed[3] = (unsigned char)(len >> 8);
     packed[4] = (unsigned char)len;
     memcpy(packed + 5, bytes, len);
+    if (!memchr(bytes, 0, len))
+        return said(s, status ? status : api->set_text(s->session, s->key, apr_pstrmemdup(s->r->pool, bytes, len)), "ok");
     return said(s, status ? status : api->set_msgpack(s->session, s->key, packed, len + 5), "ok");
 }
 
@@ -102,6 +105,7 @@ static const char *show(script *s, session_type type)
     apr_int64_t n = 0;
     double x = 0;
     int truth = 0;
+    char number[40];
 
     if (type == SESSION_BYTES)
         api->get_bytes(s->session, s->arg, &value, &len);
@@ -116,7 +120,8 @@ static const char *show(script *s, session_type type)
         return apr_psprintf(s->r->pool, "int %" APR_INT64_T_FMT, n);
     case SESSION_FLOAT:
         api->get_float(s->session, s->arg, &x);
-        return apr_psprintf(s->r->pool, "float %.17g", x);
+        snprintf(number, sizeof number, "float %.17g", x); /* apr_psprintf leaves the 0 before a point out */
+        return apr_pstrdup(s->r->pool, number);
     case SESSION_TEXT:
         value = text_in(value, &len);
         return in_hex(s, "text", value, len);

@@ -89,7 +89,9 @@ fn odd_syntax_in_the_cookie_header_is_survived(subject: &Subject) {
     let name = &server.cookie;
     let two = server.visitor().ask_with("get=n", &[("Cookie", "spam=foo; path=blah;;"), ("Cookie", &good)]);
     assert_eq!(two.line("get"), "1", "two headers");
-    for cookies in [name.clone(), format!("{name}="), format!("{name} = x"), format!("x{good}"), format!("x={good}"), ";".repeat(4000), "=".into()] {
+    for cookies in
+        [name.clone(), format!("{name}="), format!("{name} = x"), format!("x{good}"), format!("x={good}"), ";".repeat(4000), "=".into()]
+    {
         let response = server.with_cookies(&cookies, "new&get=n");
         assert_eq!((response.status, response.line("new"), response.line("get")), (200, "1", "-"), "{cookies}");
     }
@@ -112,7 +114,15 @@ fn an_id_in_other_case_or_quotes_or_with_a_line_end_is_none(subject: &Subject) {
     // One with letters of which there are two.
     let id = std::iter::repeat_with(|| server.member().id()).find(|id| id.to_uppercase() != *id && id.to_lowercase() != *id);
     let id = id.expect("an id");
-    for value in [id.to_uppercase(), id.to_lowercase(), format!("\"{id}\""), format!("{id}\""), format!("{id}%0a"), format!("{id}\n"), format!("{id}\r")] {
+    for value in [
+        id.to_uppercase(),
+        id.to_lowercase(),
+        format!("\"{id}\""),
+        format!("{id}\""),
+        format!("{id}%0a"),
+        format!("{id}\n"),
+        format!("{id}\r"),
+    ] {
         if value.ends_with(['\n', '\r']) {
             // A line end ends the header: what comes of that is the server's, but no session with it in the id.
             let response = server.with_id(&value, "get=n");
@@ -142,7 +152,8 @@ fn a_tossed_cookie_does_not_log_anybody_out(subject: &Subject) {
 
 fn the_cookie_survives_redirects_and_errors(subject: &Subject) {
     let server = subject.server("");
-    for (how, status) in [("redirect=/elsewhere", 302), ("status=301", 301), ("status=403", 403), ("status=404", 404), ("status=500", 500)] {
+    for (how, status) in [("redirect=/elsewhere", 302), ("status=301", 301), ("status=403", 403), ("status=404", 404), ("status=500", 500)]
+    {
         let mut visitor = server.visitor();
         let response = visitor.ask(&format!("set=user:ann&{how}"));
         assert_eq!((response.status, response.set_cookies().len(), &*visitor.value("user")), (status, 1, "ann"));
@@ -250,7 +261,8 @@ fn a_regenerated_id_is_worthless_after_the_grace_or_at_once(subject: &Subject) {
     assert_eq!(member.says("look&all"), "m=2 n=1");
 }
 
-const KEYS: [&str; 3] = ["first-key-0123456789abcdef0123456789", "second-key-0123456789abcdef012345678", "third-key-0123456789abcdef0123456789"];
+const KEYS: [&str; 3] =
+    ["first-key-0123456789abcdef0123456789", "second-key-0123456789abcdef012345678", "third-key-0123456789abcdef0123456789"];
 
 fn a_signed_cookie_is_verified_and_keys_can_be_changed(subject: &Subject) {
     let [first, second, third] = KEYS;

@@ -78,7 +78,7 @@ fn a_killed_holder_is_passed_over_and_leaves_whole_values(subject: &Subject) {
             for round in 0..8 {
                 pause(200);
                 let children = server.children();
-                kill(children[round * 7 % children.len()]);
+                children.get(round * 7 % children.len().max(1)).copied().map(kill);
             }
             pause(200);
         },
@@ -89,7 +89,10 @@ fn a_killed_holder_is_passed_over_and_leaves_whole_values(subject: &Subject) {
         assert!(values[0] == values[1] && values[0] != "-", "half of what was written together: {values:?}");
     }
     let (stored, unanswered) = (member.number("n") - before, unanswered.into_inner());
-    assert!((acknowledged..=acknowledged + unanswered).contains(&stored), "{acknowledged} acknowledged, {unanswered} unanswered, {stored} stored");
+    assert!(
+        (acknowledged..=acknowledged + unanswered).contains(&stored),
+        "{acknowledged} acknowledged, {unanswered} unanswered, {stored} stored"
+    );
     assert!(acknowledged > 50, "hardly any load");
 }
 

@@ -95,7 +95,8 @@ impl Wanted {
 
     fn subjects(&self) -> Vec<Subject> {
         if let Ok(url) = env::var("MSRS_CONFORMANCE_URL") {
-            let address = Address::parse(&url).unwrap_or_else(|| panic!("MSRS_CONFORMANCE_URL is not like http://127.0.0.1:8000/page: {url}"));
+            let address =
+                Address::parse(&url).unwrap_or_else(|| panic!("MSRS_CONFORMANCE_URL is not like http://127.0.0.1:8000/page: {url}"));
             return vec![Subject::Other(address)];
         }
         let has = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(name));

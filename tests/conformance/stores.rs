@@ -66,7 +66,8 @@ fn garbled(file: &Path) -> [(&'static str, Vec<u8>); 6] {
 }
 
 fn a_truncated_or_garbled_record_is_no_session_and_no_crash(subject: &Subject) {
-    let server = subject.server_that_logs("<Location /keep>\nSetHandler conform\nSessionInvalidateCorrupt Off\n</Location>", &["is damaged"]);
+    let server =
+        subject.server_that_logs("<Location /keep>\nSetHandler conform\nSessionInvalidateCorrupt Off\n</Location>", &["is damaged"]);
     let children = server.children();
     for n in 0..6 {
         let mut member = server.member();

@@ -69,7 +69,9 @@ fn an_id_of_another_host_or_scope_or_cookie_is_none_here(subject: &Subject) {
          <Location /admin>\nSetHandler conform\nSessionScope admin\n</Location>\n\
          <Location /app>\nSetHandler conform\nSessionIdCookie app\n</Location>",
     );
-    let on = |host: &str, page: &str, cookies: &str, words: &str| server.visitor_of(page).ask_with(words, &[("Host", host), ("Cookie", cookies)]);
+    let on = |host: &str, page: &str, cookies: &str, words: &str| {
+        server.visitor_of(page).ask_with(words, &[("Host", host), ("Cookie", cookies)])
+    };
     let id_of = |host: &str| {
         let cookie = on(host, "/conform", "", "set=n:1").set_cookies().remove(0);
         cookie.split([';', '=']).nth(1).unwrap().to_owned()
@@ -107,7 +109,8 @@ fn a_forged_id_is_refused_without_a_question_to_the_store(subject: &Subject) {
     assert_eq!(server.with_id(&good, "look").line("look"), "!store", "a store that cannot answer is noticed");
     let noticed = server.log_lines_with("cannot load a session").len();
     let (flipped, last) = (if tag.starts_with('A') { "B" } else { "A" }, &tag[1..]);
-    for forged in [id.to_owned(), format!("{id}."), format!("{id}.{flipped}{last}"), format!("{id}.{tag}A"), format!("{}.{tag}", unknown())] {
+    for forged in [id.to_owned(), format!("{id}."), format!("{id}.{flipped}{last}"), format!("{id}.{tag}A"), format!("{}.{tag}", unknown())]
+    {
         let response = server.with_id(&forged, "look&get=n");
         assert_eq!((response.status, response.line("look"), response.line("get")), (200, "0", "-"), "{forged}");
         assert_eq!(server.with_id(&forged, "new").line("new"), "1");

@@ -93,8 +93,4 @@ impl Visitor {
     pub fn has_cookie(&self) -> bool {
         !self.client.cookies().is_empty()
     }
-
-    pub fn learn(&mut self, response: &Response) {
-        self.client.learn(response);
-    }
 }

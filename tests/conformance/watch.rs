@@ -91,7 +91,14 @@ fn pass_on<T>(outcome: Result<T, Failure>) -> T {
 /// Does something `number` times at once.
 pub fn at_once<T: Send>(number: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let outcomes: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..number).map(|n| scope.spawn({ let work = &work; move || caught(|| work(n)) })).collect();
+        let threads: Vec<_> = (0..number)
+            .map(|n| {
+                scope.spawn({
+                    let work = &work;
+                    move || caught(|| work(n))
+                })
+            })
+            .collect();
         threads.into_iter().map(|thread| thread.join().expect("panics are caught")).collect()
     });
     outcomes.into_iter().map(pass_on).collect()
