@@ -31,6 +31,8 @@ mod faults;
 mod locks;
 #[path = "conformance/observation.rs"]
 mod observation;
+#[path = "conformance/protocols.rs"]
+mod protocols;
 #[path = "conformance/rotation.rs"]
 mod rotation;
 #[path = "conformance/runner.rs"]
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         damage::CASES,
         rotation::CASES,
         concurrency::CASES,
+        protocols::CASES,
         faults::CASES,
         observation::CASES,
         ancestors::CASES,

@@ -269,7 +269,8 @@ fn behind_a_cache(subject: &Subject, quick: &str) {
     cookies.dedup();
     assert_eq!(cookies.len(), 3, "each visitor has a session of one's own");
     let (mut one, mut other) = (server.member(), server.member());
-    (one.ask("set=who:one"), other.ask("set=who:other"));
+    one.ask("set=who:one");
+    other.ask("set=who:other");
     for _ in 0..3 {
         // The page says that it is public, so all may see what strangers see, but not what the others see.
         assert_ne!((one.value("who"), other.value("who")), ("other".into(), "one".into()));

@@ -48,10 +48,12 @@ fn a_damaged_record_costs_its_one_session_and_one_line(subject: &Subject) {
     assert_eq!(server.children(), children, "a child died");
 }
 
+type Rewrite = fn(&FileStore, &Server, &str);
+
 fn what_a_newer_version_wrote_counts_as_absent_and_stays(subject: &Subject) {
     let server = subject.server("");
     let store = FileStore::new(server.dir());
-    let newer: [(&str, fn(&FileStore, &Server, &str)); 2] = [
+    let newer: [(&str, Rewrite); 2] = [
         ("record", |store, server, id| {
             let mut write = |found: Option<&Blob>| Change::Write(Blob { bytes: vec![99, 0xc0], ..found.unwrap().clone() });
             assert_eq!(store.update(&server.key(id), Durability::Process, &mut write).unwrap(), Outcome::Written);
