@@ -189,15 +189,15 @@ fn a_stopped_holder_keeps_its_session(mpm: Mpm) {
     let mut client = begin_session(&httpd);
     let (pid, held) = sleeper(&httpd, &client, "/notes?incr=session.n&sleep=300");
     signal(pid, Signal::STOP);
-    let answer = thread::scope(|scope| {
-        // The stopped process may be the one that would accept: ask until another does.
-        let asked = scope.spawn(|| client.clone().try_request("GET", "/notes?incr=session.n", &[], b""));
-        httpd.wait_for_log(&format!("held by pid {pid} (GET /notes)"));
-        signal(pid, Signal::CONT);
-        asked.join().unwrap().unwrap()
-    });
-    assert_eq!(answer.status, 503);
-    assert_eq!((held.finish().line("incr"), client.get("/notes?incr=session.n").line("incr")), ("1", "2"));
+    // The kernel may choose the stopped process for a connection, but not for one after the other.
+    let asked: Vec<_> = (0..4).map(|_| client.clone().begin("/notes?incr=session.n")).collect();
+    httpd.wait_for_log(&format!("held by pid {pid} (GET /notes)"));
+    signal(pid, Signal::CONT);
+    let statuses: Vec<_> = asked.into_iter().map(|pending| pending.finish().status).collect();
+    let done = statuses.iter().filter(|&&status| status == 200).count();
+    assert!(done < 4 && statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
+    assert_eq!(held.finish().line("incr"), "1");
+    assert_eq!(client.get("/notes?incr=session.n").line("incr"), (done + 2).to_string());
 }
 
 fn a_panic_gives_the_lease_up(mpm: Mpm) {

@@ -25,7 +25,7 @@ fn a_value_of_every_type_comes_back_as_it_was(subject: &Subject) {
         ("int=v:-9223372036854775808", "int -9223372036854775808"),
         ("float=v:0.5", "float 0.5"),
         ("float=v:-2.25", "float -2.25"),
-        ("float=v:1e300", "float 1e%2B300"),
+        ("float=v:1.2676506002282294e%2B30", "float 1.2676506002282294e%2B30"),
         ("text=v:", "text "),
         ("text=v:61", "text 61"),
         ("text=v:610062", "text 610062"), // a NUL in it
