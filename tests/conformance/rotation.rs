@@ -81,7 +81,9 @@ fn a_client_that_never_got_the_new_cookie_is_still_logged_in(subject: &Subject) 
         let lost = member.begin("regenerate&add=n:1").finish(); // nobody learns from it
         assert_eq!((lost.line("regenerate"), member.id()), ("ok", old.clone()));
     }
-    drop(member.begin("regenerate&add=n:1&sleep=100"));
+    let hung_up = member.begin("regenerate&add=n:1&sleep=300");
+    pause(150);
+    drop(hung_up);
     pause(400);
     let response = member.ask("look&user&get=n");
     assert_eq!((response.line("user"), response.line("get"), response.set_cookies().len()), ("ann", "4", 1));

@@ -21,6 +21,11 @@ impl Visitor {
         Visitor { client: self.client.keep_alive(), ..self }
     }
 
+    /// Whose kernel takes next to nothing of a response that is not read.
+    pub fn reluctant(self) -> Visitor {
+        Visitor { client: self.client.reluctant(), ..self }
+    }
+
     fn path(&self, words: &str) -> String {
         format!("{}?{words}", self.page)
     }
