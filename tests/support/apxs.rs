@@ -12,7 +12,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 
 /// The handlers of tests/c: file `mod_<name>.c`, module `<name>_module`.
-pub const HANDLERS: [&str; 5] = ["capi", "stockapi", "notesapi", "floor", "count"];
+pub const HANDLERS: [&str; 6] = ["capi", "stockapi", "notesapi", "floor", "count", "conform"];
 
 /// Built with them, and loaded where a test asks for it.
 const ON_DEMAND: [&str; 3] = ["ruid2", "ownstore", "resource"];
@@ -36,6 +36,11 @@ impl Installed {
             let linked = run(Command::new(&program).arg("-l"));
             Installed { program, modules: modules.into(), linked: linked.lines().map(|line| line.trim().to_owned()).collect() }
         })
+    }
+
+    /// Whether there is a module of httpd's own.
+    pub fn has(&self, name: &str) -> bool {
+        self.linked.contains(&format!("mod_{name}.c")) || self.modules.join(format!("mod_{name}.so")).exists()
     }
 
     /// The line that loads a module of httpd's own; empty for one that is linked in, which httpd refuses to load again.
@@ -80,6 +85,15 @@ pub fn handlers() -> &'static Path {
     })
 }
 
+/// Builds a library of tests/c that is to be loaded before all others.
+pub fn preload(name: &str, directory: &Path) -> PathBuf {
+    let product = directory.join(format!("{name}.so"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/c/{name}.c"));
+    let compiler = run(apxs().args(["-q", "CC"]));
+    run(Command::new(compiler.trim()).args(["-shared", "-fPIC", "-o"]).args([&product, &source]));
+    product
+}
+
 /// apxs leaves its products beside the source, so it is given a copy.
 fn build(name: &str, directory: &Path) {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -87,7 +101,8 @@ fn build(name: &str, directory: &Path) {
     let file = format!("mod_{name}.c");
     let source = sources.join(&file);
     let product = directory.join(format!(".libs/mod_{name}.so"));
-    let newest = [&source, &sources.join("ops.h"), &headers.join("session_api.h")].map(|path| modified(path)).into_iter().max();
+    let included = [sources.join("ops.h"), sources.join("types.h"), headers.join("session_api.h")];
+    let newest = included.iter().chain([&source]).map(|path| modified(path)).max();
     if modified(&product) > newest.flatten() {
         return;
     }

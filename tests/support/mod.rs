@@ -23,6 +23,8 @@ pub mod apxs;
 mod client;
 pub mod crates;
 mod httpd;
+#[cfg(feature = "tool")]
+pub mod locks;
 mod log;
 pub mod sessions;
 mod setup;

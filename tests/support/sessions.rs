@@ -76,10 +76,16 @@ pub fn reseal(dir: &Path) {
     }
 }
 
-/// Shifts all times in a directory back, as an administrator would.
+/// Shifts all times in a directory back, as if so much time had passed.
 #[cfg(feature = "tool")]
 pub fn age(dir: &Path, seconds: u32) {
+    adjust_time(dir, -i64::from(seconds));
+}
+
+/// Shifts all times in a directory, as an administrator would.
+#[cfg(feature = "tool")]
+pub fn adjust_time(dir: &Path, seconds: i64) {
     let mut tool = Command::new(env!("CARGO_BIN_EXE_htsession"));
-    let status = tool.arg("--dir").arg(dir).args(["adjust-time", &format!("-{seconds}")]).output().expect("htsession");
+    let status = tool.arg("--dir").arg(dir).args(["adjust-time", &seconds.to_string()]).output().expect("htsession");
     assert!(status.status.success(), "{status:?}");
 }

@@ -56,6 +56,9 @@ FloorDir "@ROOT@/floor"
 <Location "/floor">
     SetHandler floor
 </Location>
+<Location "/conform">
+    SetHandler conform
+</Location>
 "#;
 
 pub struct Setup {
