@@ -163,9 +163,6 @@ pub fn exists(request: Request<'_>, settings: &Settings, id: &Id) -> Result<bool
 
 /// Reads what the store holds by now; the changes of this request stay. `false`: it is gone.
 pub fn reload(slot: &mut Slot, request: Request<'_>) -> Result<bool, OpenError> {
-    let Phase::Stored(_) = slot.session.phase() else {
-        return Ok(slot.session.phase() != Phase::Gone); // nothing is stored that could be read
-    };
     match slot.settings.repository().reload(&mut slot.session, now()) {
         Ok(()) => {
             slot.reads += 1;

@@ -2,7 +2,7 @@
 
 use super::{CIRCLE, Error, Repository, circle, draw};
 use crate::session::record::CodecError;
-use crate::session::session::{Intent, Merged};
+use crate::session::session::{Intent, Merged, Phase};
 use crate::session::{Alias, Id, Key, Record, Session, Stored, Timestamp};
 use crate::store::{self, Blob, Change, Outcome};
 
@@ -41,6 +41,8 @@ impl Repository<'_> {
         match session.intent(&self.terms.expiry, now) {
             Intent::Create => self.create(session, now),
             Intent::Update => self.update(session, now),
+            // Nothing revives it, so these changes are lost, and their request is to know.
+            Intent::Nothing if session.phase() == Phase::Gone && session.has_changes() => Err(Error::Gone),
             Intent::Nothing => Ok(Saved::Nothing),
         }
     }

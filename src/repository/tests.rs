@@ -1,13 +1,13 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
 use tempfile::TempDir;
 
 use super::*;
 use crate::session::session::Phase;
 use crate::session::{Move, Stored, Value};
 use crate::store::file::{FileStore, directory};
-use crate::store::{Blob, Change, Cursor, Entry, Outcome, Result as StoreResult, Sweep};
+use crate::store::{Blob, Change, Entry, Store};
+
+mod meanwhile;
+mod sealing;
 
 const NOW: Timestamp = Timestamp(1_000_000_000_000);
 
@@ -187,74 +187,6 @@ fn a_change_of_privilege_moves_what_another_request_has_just_moved() {
     assert_eq!(ground.live(), 1);
 }
 
-/// Lets another request in once: just before an update.
-struct Interrupted<'s> {
-    store: &'s FileStore,
-    meanwhile: Box<dyn Fn() + Send + Sync + 's>,
-    done: AtomicBool,
-}
-
-impl Store for Interrupted<'_> {
-    fn create(&self, key: &Key, blob: &Blob, durability: Durability) -> StoreResult<bool> {
-        self.store.create(key, blob, durability)
-    }
-    fn load(&self, key: &Key) -> StoreResult<Option<Blob>> {
-        self.store.load(key)
-    }
-    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> StoreResult<Outcome> {
-        if !self.done.swap(true, Ordering::Relaxed) {
-            (self.meanwhile)();
-        }
-        self.store.update(key, durability, change)
-    }
-    fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> StoreResult<()> {
-        self.store.quarantine(key, is_damaged)
-    }
-    fn sweep(&self, before: Timestamp, slice: Duration, from: Cursor, deleted: &mut dyn FnMut(&Key, &Blob)) -> StoreResult<Sweep> {
-        self.store.sweep(before, slice, from, deleted)
-    }
-    fn each(&self, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> StoreResult<()> {
-        self.store.each(visit)
-    }
-}
-
-/// Moves a session while `meanwhile` is done to it by another request, between the two steps of the move.
-fn move_while(ground: &Ground, session: &mut Session, kind: Move, meanwhile: impl Fn() + Send + Sync) -> Result<Regenerated, Error> {
-    let store = Interrupted { store: &ground.store, meanwhile: Box::new(meanwhile), done: AtomicBool::new(false) };
-    Repository { store: &store, terms: &ground.terms }.regenerate(session, kind, NOW)
-}
-
-#[test]
-fn what_is_stored_while_a_session_moves_moves_with_it() {
-    let ground = ground();
-    let mut session = ground.begin();
-    let id = session.id().cloned().unwrap();
-    session.add("n", 1).unwrap();
-    let moved = move_while(&ground, &mut session, Move::Superseded, || {
-        let mut other = ground.sessions().open(&id, NOW).unwrap().unwrap();
-        other.add("n", 100).unwrap();
-        other.set("theirs", Value::Int(7)).unwrap();
-        ground.sessions().save(&mut other, NOW).unwrap();
-    });
-    assert_eq!(moved.unwrap(), Regenerated::Moved);
-    let found = ground.open(&session, NOW);
-    assert_eq!((value(&found, "n"), value(&found, "theirs")), (102, 7));
-    assert_eq!(ground.live(), 1);
-}
-
-#[test]
-fn what_ends_while_it_moves_has_ended_and_no_copy_is_left() {
-    let ground = ground();
-    let mut session = ground.begin();
-    let id = session.id().cloned().unwrap();
-    let moved = move_while(&ground, &mut session, Move::Moved, || {
-        let mut other = ground.sessions().open(&id, NOW).unwrap().unwrap();
-        ground.sessions().invalidate(&mut other, NOW).unwrap();
-    });
-    assert!(matches!(moved, Err(Error::Gone)));
-    assert!(ground.records().is_empty());
-}
-
 #[test]
 fn a_session_that_is_not_stored_draws_another_id_when_it_needs_one() {
     let ground = ground();
@@ -272,38 +204,6 @@ fn a_session_that_is_emptied_and_moved_is_gone() {
     assert!(matches!(ground.sessions().regenerate(&mut session, Move::Moved, NOW), Ok(Regenerated::Drawn | Regenerated::Emptied(_))));
     assert!(ground.records().is_empty());
     assert_eq!((session.phase(), session.id()), (Phase::Removed, None));
-}
-
-#[test]
-fn sealed_values_move_and_merge_and_no_file_shows_them() {
-    let mut ground = ground();
-    ground.terms.sealed = true;
-    let mut session = ground.sessions().blank(NOW);
-    session.set("secret", Value::Text("the plain text".into())).unwrap();
-    ground.sessions().save(&mut session, NOW).unwrap();
-    let mut slow = ground.open(&session, NOW);
-    ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap();
-    slow.set("more", Value::Int(2)).unwrap();
-    ground.sessions().save(&mut slow, NOW).unwrap();
-    let found = ground.open(&session, NOW);
-    assert_eq!((found.values().get("secret"), value(&found, "more")), (Some(&Value::Text("the plain text".into())), 2));
-    for stored in ground.records() {
-        assert!(!String::from_utf8_lossy(&stored.encode()).contains("plain"), "{stored:?}");
-    }
-}
-
-#[test]
-fn sealing_may_be_switched_on_and_off_while_sessions_live() {
-    let mut ground = ground();
-    let mut session = ground.begin();
-    for sealed in [true, false, true] {
-        ground.terms.sealed = sealed;
-        session = ground.open(&session, NOW);
-        session.add("n", 1).unwrap();
-        ground.sessions().save(&mut session, NOW).unwrap();
-        assert!(ground.records().iter().all(|stored| matches!(stored, Stored::Session(r) if r.clone().plain().is_none() == sealed)));
-    }
-    assert_eq!(value(&session, "n"), 4);
 }
 
 #[test]
@@ -334,22 +234,6 @@ fn who_writes_all_the_time_is_renewed_in_time() {
 }
 
 #[test]
-fn a_change_that_comes_while_a_session_is_emptied_and_moved_keeps_it() {
-    let ground = ground();
-    let mut session = ground.begin();
-    let id = session.id().cloned().unwrap();
-    session.unset("n").unwrap();
-    let moved = move_while(&ground, &mut session, Move::Superseded, || {
-        let mut other = ground.sessions().open(&id, NOW).unwrap().unwrap();
-        other.set("theirs", Value::Int(7)).unwrap();
-        ground.sessions().save(&mut other, NOW).unwrap();
-    });
-    assert_eq!(moved.unwrap(), Regenerated::Moved);
-    assert!(ground.sessions().open(&id, NOW).unwrap().is_none(), "the old id");
-    assert_eq!(value(&ground.open(&session, NOW), "theirs"), 7);
-}
-
-#[test]
 fn a_log_out_finds_its_session_behind_any_number_of_moves() {
     let ground = ground();
     let mut slow = ground.begin();
@@ -362,95 +246,49 @@ fn a_log_out_finds_its_session_behind_any_number_of_moves() {
 }
 
 #[test]
-fn a_broken_seal_is_put_aside_once() {
-    let mut ground = ground();
-    ground.terms.sealed = true;
-    let session = ground.begin();
-    let (id, key) = (session.id().unwrap(), session.key().unwrap());
-    let Ok(Lookup::Live(_)) = ground.sessions().find(id, NOW) else { panic!("whole") };
-    ground.sessions().quarantine(id, key).unwrap();
-    assert_eq!(ground.live(), 1, "what is whole stays");
-    let mut change = |found: Option<&Blob>| {
-        let Ok(Stored::Session(mut record)) = Stored::decode(&found.unwrap().bytes) else { panic!("a session") };
-        record.incarnation ^= 1;
-        Change::Write(Blob { expires: found.unwrap().expires, bytes: Stored::Session(record).encode() })
-    };
-    ground.store.update(key, Durability::Process, &mut change).unwrap();
-    let Ok(Lookup::Damaged(damage)) = ground.sessions().find(id, NOW) else { panic!("damaged") };
-    ground.sessions().quarantine(&damage.id, &damage.key).unwrap();
-    assert!(matches!(ground.sessions().find(id, NOW), Ok(Lookup::Nothing)));
-}
-
-/// Does what it is told and then says that it failed, once.
-struct Mute<'s>(&'s FileStore, AtomicBool);
-
-impl Store for Mute<'_> {
-    fn create(&self, key: &Key, blob: &Blob, durability: Durability) -> StoreResult<bool> {
-        self.0.create(key, blob, durability)
-    }
-    fn load(&self, key: &Key) -> StoreResult<Option<Blob>> {
-        self.0.load(key)
-    }
-    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> StoreResult<Outcome> {
-        let outcome = self.0.update(key, durability, change);
-        if self.1.swap(true, Ordering::Relaxed) { outcome } else { Err(crate::store::Error::Unusable("no answer".into())) }
-    }
-    fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> StoreResult<()> {
-        self.0.quarantine(key, is_damaged)
-    }
-    fn sweep(&self, before: Timestamp, slice: Duration, from: Cursor, deleted: &mut dyn FnMut(&Key, &Blob)) -> StoreResult<Sweep> {
-        self.0.sweep(before, slice, from, deleted)
-    }
-    fn each(&self, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> StoreResult<()> {
-        self.0.each(visit)
-    }
-}
-
-#[test]
-fn a_store_that_does_not_say_that_it_moved_a_session_loses_none() {
-    for kind in [Move::Moved, Move::Superseded] {
-        let ground = ground();
-        let mut session = ground.begin();
-        let store = Mute(&ground.store, AtomicBool::new(false));
-        let moved = Repository { store: &store, terms: &ground.terms }.regenerate(&mut session, kind, NOW);
-        assert_eq!(moved.unwrap(), Regenerated::Moved);
-        assert_eq!(value(&ground.open(&session, NOW), "n"), 1);
-    }
-}
-
-#[test]
-fn what_was_stored_before_a_move_or_before_sealing_cannot_be_read_from_the_file() {
-    let mut ground = ground();
-    let mut session = ground.sessions().blank(NOW);
-    session.set("k", Value::Text("plain".repeat(100))).unwrap();
-    session.set("n", Value::Int(1)).unwrap();
-    ground.sessions().save(&mut session, NOW).unwrap();
-    let shows = |ground: &Ground| {
-        let subs = std::fs::read_dir(ground.store.directory()).unwrap().flatten().filter(|sub| sub.path().is_dir());
-        let files = subs.flat_map(|sub| std::fs::read_dir(sub.path()).unwrap().flatten());
-        files.map(|file| std::fs::read(file.path()).unwrap()).any(|bytes| bytes.windows(10).any(|part| part == b"plainplain"))
-    };
-    assert!(shows(&ground));
-    ground.terms.sealed = true;
-    session.add("n", 1).unwrap();
-    ground.sessions().save(&mut session, NOW).unwrap();
-    assert!(!shows(&ground), "sealed");
-
-    ground.terms.sealed = false;
-    let mut session = ground.sessions().blank(NOW);
-    session.set("k", Value::Text("plain".repeat(100))).unwrap();
-    session.set("n", Value::Int(1)).unwrap();
-    ground.sessions().save(&mut session, NOW).unwrap();
-    session.unset("k").unwrap();
-    ground.sessions().regenerate(&mut session, Move::Superseded, NOW).unwrap();
-    assert!(!shows(&ground), "moved");
-
-    session.set("k", Value::Text("plain".repeat(100))).unwrap();
-    ground.sessions().save(&mut session, NOW).unwrap();
+fn what_is_changed_after_the_answer_gone_is_not_answered_as_saved() {
+    let ground = ground();
+    let mut slow = ground.begin();
+    let mut session = ground.open(&slow, NOW);
+    ground.sessions().invalidate(&mut session, NOW).unwrap();
     for _ in 0..2 {
-        session.unset("k").unwrap();
-        session.add("n", 1).unwrap();
-        ground.sessions().save(&mut session, NOW).unwrap();
+        slow.add("n", 1).unwrap();
+        assert!(matches!(ground.sessions().save(&mut slow, NOW), Err(Error::Gone)));
     }
-    assert!(!shows(&ground), "removed, and written twice");
+}
+
+#[test]
+fn of_a_session_that_is_not_stored_there_is_nothing_to_read() {
+    let ground = ground();
+    let mut removed = ground.begin();
+    ground.sessions().remove(&mut removed).unwrap();
+    let mut new = ground.sessions().blank(NOW);
+    ground.sessions().identify(&mut new).unwrap();
+    for session in [&mut removed, &mut new] {
+        ground.sessions().reload(session, NOW).unwrap();
+        session.set("n", Value::Int(2)).unwrap();
+        assert_eq!(ground.sessions().save(session, NOW).unwrap(), Saved::Created);
+    }
+}
+
+#[test]
+fn a_session_that_has_ended_before_it_moves_is_gone() {
+    let ground = ground();
+    let mut slow = ground.begin();
+    let mut session = ground.open(&slow, NOW);
+    ground.sessions().invalidate(&mut session, NOW).unwrap();
+    assert!(matches!(ground.sessions().regenerate(&mut slow, Move::Moved, NOW), Err(Error::Gone)));
+    assert_eq!(slow.phase(), Phase::Gone);
+}
+
+#[test]
+fn who_moves_a_session_that_others_have_moved_twice_goes_on_under_its_newest_id() {
+    let ground = ground();
+    let mut slow = ground.begin();
+    let mut session = ground.open(&slow, NOW);
+    for _ in 0..2 {
+        ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap();
+    }
+    assert_eq!(ground.sessions().regenerate(&mut slow, Move::Moved, NOW).unwrap(), Regenerated::Joined);
+    assert_eq!(slow.id(), session.id());
 }
