@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use support::{Client, Httpd, Mpm, mpm_tests};
+use support::{Client, Httpd, Mpm, mpm_tests, wait_for};
 
 fn key(letter: &str) -> String {
     letter.repeat(40)
@@ -94,12 +94,12 @@ fn a_file_of_keys_is_the_same_and_without_it_nothing_is_trusted(mpm: Mpm) {
     fs::remove_file(&keys).unwrap();
     httpd.expect_log("SessionSecretFile");
     httpd.graceful();
-    assert_eq!(client.get("/capi?open=create").line("open"), "STORE");
+    wait_for("children that know of no keys", || (client.get("/capi?open=create").line("open") == "STORE").then_some(()));
     assert_eq!(client.get("/hello").status, 200, "the server runs");
     fs::write(&keys, text).unwrap();
     mode(&keys, 0o600);
     httpd.graceful();
-    assert_eq!(value(&mut client), "OK 1");
+    wait_for("children with keys", || (client.get("/capi?open=&get_int=n").line("get_int") == "OK 1").then_some(()));
 }
 
 fn without_cookies_the_query_carries_the_id(mpm: Mpm) {

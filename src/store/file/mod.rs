@@ -198,6 +198,7 @@ impl Store for FileStore {
                 file.overwrite_older(&newest, &blob, durability)?;
                 Ok(Outcome::Written)
             }
+            Change::Replace(blob) if newest.fits(&blob) && file.overwrite_both(&newest, &blob, durability)? => Ok(Outcome::Written),
             Change::Write(blob) | Change::Replace(blob) => {
                 let temporary = self.write_new(&path, key, newest.next_seq(), &blob, durability)?;
                 std::fs::rename(&temporary, &path).map_err(|error| {

@@ -142,6 +142,20 @@ impl RecordFile {
         Err(self.corrupt())
     }
 
+    /// Two writes, after which neither slot holds anything else. The first one is the commit. `false`: the second one failed, and what was
+    /// there before is still in its slot.
+    pub fn overwrite_both(&self, newest: &Newest, blob: &Blob, durability: Durability) -> Result<bool> {
+        self.overwrite_older(newest, blob, durability)?;
+        let written = Newest {
+            blob: Blob { expires: blob.expires, bytes: Vec::new() },
+            header: newest.header,
+            slot: 1 - newest.slot,
+            seq: newest.next_seq(),
+            older: newest.blob.bytes.len(),
+        };
+        Ok(self.overwrite_older(&written, blob, durability).is_ok())
+    }
+
     /// One write over the slot that is not the newest, and over all that was in it. The caller holds the lock.
     pub fn overwrite_older(&self, newest: &Newest, blob: &Blob, durability: Durability) -> Result<()> {
         let mut bytes = newest.header.encode_slot(&self.key, newest.next_seq(), blob);
