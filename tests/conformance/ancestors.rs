@@ -3,6 +3,7 @@
 use crate::cookie::is_never_adopted;
 use crate::runner::cases;
 use crate::subject::{Server, Subject};
+use crate::support::wait_for;
 use crate::visitor::Visitor;
 use crate::watch::{at_once, ms, soon, timed};
 
@@ -270,7 +271,9 @@ fn a_signed_cookie_is_verified_and_keys_can_be_changed(subject: &Subject) {
     let configure = |server: &mut Server, keys: &str| {
         let conf = "SessionDir @DIR@\n<Location /conform>\nSessionNotes Off\n</Location>";
         server.reconfigure(&format!("{conf}\nSessionSecret {keys}\n"));
+        let old = server.children();
         server.graceful();
+        wait_for("the old children to leave", || old.iter().all(|pid| !server.children().contains(pid)).then_some(()));
     };
     let mut member = server.member();
     let signed = member.id();
