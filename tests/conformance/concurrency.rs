@@ -67,7 +67,7 @@ const SLOW: [&str; 4] = [
     "add=n:1&sleep=500&fill=late:5000",
     "lock&sleep=500&set=late:1&delete&set=late:2",
 ];
-const ENDS: [&str; 3] = ["destroy", "delete", "clear&save"];
+const ENDS: [&str; 4] = ["destroy", "delete", "clear&save", "regenerate&destroy"];
 
 fn what_was_ended_during_a_slow_request_is_never_revived(subject: &Subject) {
     for mode in modes(subject) {
@@ -81,6 +81,7 @@ fn what_was_ended_during_a_slow_request_is_never_revived(subject: &Subject) {
         }
         begun_anew_meanwhile(&server, mode);
         ended_by_a_race(&server, mode);
+        moved_in_a_race(&server, mode);
     }
 }
 
@@ -134,6 +135,25 @@ fn ended_by_a_race(server: &Server, mode: &str) {
             }
         });
         assert!(!server.knows(&member.id()), "{mode}: it came back");
+    }
+}
+
+/// The id changes while the session is ended: it must not live on under any of them.
+fn moved_in_a_race(server: &Server, mode: &str) {
+    for round in 0..15_u64 {
+        let member = server.member();
+        let clients = at_once(4, |n| {
+            let mut client = member.clone();
+            pause((round + n as u64) % 4 * 2);
+            match n {
+                0 => assert_eq!(client.says("destroy"), "ok"),
+                _ => (0..4).for_each(|_| assert_eq!(client.ask("regenerate").status, 200)),
+            }
+            client
+        });
+        for client in clients.iter().chain([&member]).filter(|client| client.has_cookie()) {
+            assert!(!server.knows(&client.id()), "{mode}: it lives on under another id");
+        }
     }
 }
 
