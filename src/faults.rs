@@ -7,6 +7,7 @@ fn asked(name: &str) -> Option<String> {
 }
 
 /// Panics if this point was asked for.
+#[cfg(feature = "module")]
 pub fn panic_at(point: &str) {
     assert!(asked("MSRS_FAULT_PANIC").as_deref() != Some(point), "a test asked for a panic at {point}");
 }
@@ -19,6 +20,7 @@ pub fn die_at(point: &str) {
 }
 
 /// How small the table of leases is to be, if this was asked for.
+#[cfg(feature = "module")]
 pub fn few_leases() -> Option<usize> {
     asked("MSRS_FAULT_LEASES")?.parse().ok()
 }
