@@ -53,7 +53,7 @@ fn cookie() -> Vec<Vec<u8>> {
         "s=\x01\x01\0sid=\x01\x02\0__Host-a.b_c=\x01\x03; sid2=\x01\x04".to_owned(),
         "page=1&sid=\x01\x01&s=\x01\x02;sid=\x01\x03&sid=\x01\x01".to_owned(),
         "sid=\x01\x01; sid=\x01\x11; sid=\x01\x21; sid=\x01\x31; sid=\x01\x41; sid=\x01\x51; sid=\x01\x61".to_owned(),
-        format!("sid={id}.mzZ74ZFcvyussrHdDRIkiQ; sid=\x01\x11; sid=\x01\x01A; sid=\x01\x02="),
+        format!("sid={}.mzZ74ZFcvyussrHdDRIkiQ; sid=\x01\x11; sid=\x01\x01A; sid=\x01\x02=", "A".repeat(32)),
         (0..12).map(|n| format!("sid=\x01{}; ", char::from(n))).collect(),
         (0..12).map(|n| format!("s=\x01{}&", char::from(n))).collect(),
     ];

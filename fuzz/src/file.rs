@@ -4,6 +4,7 @@
 //! two heads of slots without theirs (24 each), then the payloads, as long as their heads say.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use mod_session_rs::session::{Key, Timestamp};
@@ -109,6 +110,12 @@ impl File {
         Some(File { header, header_counts: !has(WRONG_HEADER_CHECK), slots, size, bytes })
     }
 
+    /// Where a slot lies.
+    fn slot(&self, slot: usize) -> Range<usize> {
+        let length = 32 + u32_at(&self.header, 12) as usize;
+        32 + slot * length..32 + (slot + 1) * length
+    }
+
     /// What may be read of it: of two slots of one number either, and of a file that misses no more than the end of a long slot the
     /// other one.
     fn documented(&self) -> Vec<Said> {
@@ -189,5 +196,13 @@ impl Place {
             (Said::Newest(_), false) => (Outcome::Written, Said::Newest(next)),
         };
         assert_eq!((&shown, outcome.expect("an update"), self.load()), (before, done, after));
+        // Whoever is killed while it writes in place leaves the newest slot as it was.
+        let mut seqs = file.slots.iter().flatten().map(|(seq, _)| *seq);
+        if done == Outcome::Written && flags & GROWS == 0 && seqs.all(|seq| seq < u64::MAX) {
+            let now = fs::read(&self.path).expect("the file");
+            let is_newest = |slot: &usize| file.slots[*slot].as_ref().is_some_and(|(_, blob)| *before == Said::Newest(blob.clone()));
+            let is_as_it_was = |slot| now.get(file.slot(slot)) == file.bytes.get(file.slot(slot));
+            assert!((0..2).filter(is_newest).any(is_as_it_was), "the newest slot was written upon");
+        }
     }
 }

@@ -15,11 +15,15 @@ const NOW: Timestamp = Timestamp(1_000_000_000);
 /// Names and texts as handlers see them.
 type Table = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What the session should hold and what was shown last, by keys in lower case.
+/// By keys in lower case.
 #[derive(Default)]
 struct Oracle {
+    /// What the session should hold.
     values: BTreeMap<Vec<u8>, (String, Value)>,
+    /// The text that stands for it.
     shown: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// All texts that were there.
+    seen: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
 }
 
 pub fn mirror(data: &[u8]) {
@@ -38,6 +42,7 @@ pub fn mirror(data: &[u8]) {
     let mut table: Table = mirror.entries().map(|(key, plain)| (key.as_bytes().to_vec(), plain.to_vec())).collect();
     let shown: BTreeMap<_, _> = table.iter().map(|(key, plain)| (lower(key), plain.clone())).collect();
     assert!(shown == oracle.shown && shown.len() == table.len(), "the picture shows {table:?}");
+    oracle.seen = shown.into_iter().map(|(key, plain)| (key, vec![plain])).collect();
     untouched(&mut mirror, &table);
 
     for line in lines.chain([&b"."[..]]) {
@@ -132,12 +137,18 @@ impl Oracle {
         let mut names: BTreeSet<_> = table.iter().map(|(name, _)| lower(name)).filter(|name| std::str::from_utf8(name).is_ok()).collect();
         names.extend(self.shown.keys().cloned());
         for name in names {
-            let mut of_name = table.iter().filter(|(known, _)| lower(known) == name);
-            if of_name.clone().next().is_none() {
+            let there: Vec<_> = table.iter().filter(|(known, _)| lower(known) == name).collect();
+            let Some(last) = there.last() else {
                 self.shown.remove(&name);
+                self.seen.remove(&name);
                 self.values.remove(&name);
-            }
-            let Some((spelled, text)) = of_name.rfind(|(_, text)| self.shown.get(&name) != Some(text)) else { continue };
+                continue;
+            };
+            let shown = self.shown.get(&name);
+            let before = self.seen.insert(name.clone(), there.iter().map(|(_, text)| text.clone()).collect()).unwrap_or_default();
+            let is_left = there.iter().any(|(_, text)| Some(text) == shown);
+            let new = there.iter().rfind(|(_, text)| !before.contains(text));
+            let Some((spelled, text)) = new.or((!is_left).then_some(last)) else { continue };
             self.shown.insert(name.clone(), text.clone());
             let spelled = String::from_utf8(spelled.clone()).expect("UTF-8 in any case");
             match self.values.get_mut(&name) {

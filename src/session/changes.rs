@@ -7,6 +7,8 @@ use super::values::{Values, compare};
 #[derive(Debug, Clone, PartialEq)]
 enum Change {
     Set(Value),
+    /// Set after it was unset: what was there is another key perhaps, spelled otherwise.
+    SetAnew(Value),
     Unset,
     Add(i64),
 }
@@ -26,7 +28,11 @@ impl Changes {
     }
 
     pub fn set(&mut self, key: &str, value: Value) {
-        self.record(key, Change::Set(value));
+        let change = match self.recorded(key) {
+            Some(Change::Unset | Change::SetAnew(_)) => Change::SetAnew(value),
+            _ => Change::Set(value),
+        };
+        self.record(key, change);
     }
 
     pub fn unset(&mut self, key: &str) {
@@ -40,13 +46,13 @@ impl Changes {
     }
 
     pub fn add(&mut self, key: &str, delta: i64) {
-        let before = self.position(key).ok().map(|at| &self.by_key[at].1);
-        let next = match before {
+        let next = match self.recorded(key) {
             None if self.cleared => Change::Set(Value::Int(delta)),
             None => Change::Add(delta),
             Some(Change::Add(before)) => Change::Add(before.saturating_add(delta)),
             Some(Change::Set(value)) => Change::Set(added(Some(value), delta)),
-            Some(Change::Unset) => Change::Set(Value::Int(delta)),
+            Some(Change::SetAnew(value)) => Change::SetAnew(added(Some(value), delta)),
+            Some(Change::Unset) => Change::SetAnew(Value::Int(delta)),
         };
         self.record(key, next);
     }
@@ -59,6 +65,10 @@ impl Changes {
         for (key, change) in &self.by_key {
             match change {
                 Change::Set(value) => values.set(key, value.clone()),
+                Change::SetAnew(value) => {
+                    values.remove(key);
+                    values.set(key, value.clone());
+                }
                 Change::Unset => values.remove(key),
                 Change::Add(delta) => {
                     let sum = added(values.find(key).map(|(_, value)| value), *delta);
@@ -72,9 +82,13 @@ impl Changes {
         self.by_key.binary_search_by(|(known, _)| compare(known, key))
     }
 
+    fn recorded(&self, key: &str) -> Option<&Change> {
+        self.position(key).ok().map(|at| &self.by_key[at].1)
+    }
+
     fn record(&mut self, key: &str, change: Change) {
         match self.position(key) {
-            Ok(at) => self.by_key[at].1 = change,
+            Ok(at) => self.by_key[at] = (key.to_owned(), change),
             Err(at) => self.by_key.insert(at, (key.to_owned(), change)),
         }
     }
@@ -200,6 +214,32 @@ mod tests {
         changes.set("cart", Value::Int(2));
         changes.apply(&mut newest);
         assert_eq!(newest.iter().collect::<Vec<_>>(), [("Cart", &Value::Int(2))]);
+    }
+
+    #[test]
+    fn a_key_that_was_unset_comes_back_as_it_is_spelled_then() {
+        type Step = fn(&mut Changes);
+        let ways: [(Step, i64); 3] = [
+            (|changes| changes.set("cart", Value::Int(2)), 2),
+            (|changes| changes.add("cart", 3), 3),
+            (
+                |changes| {
+                    changes.set("cart", Value::Int(2));
+                    changes.set("cart", Value::Int(4));
+                    changes.add("cart", 1);
+                },
+                5,
+            ),
+        ];
+        for (come_back, value) in ways {
+            let mut newest = Values::default();
+            newest.set("Cart", Value::Int(1));
+            let mut changes = Changes::default();
+            changes.unset("Cart");
+            come_back(&mut changes);
+            changes.apply(&mut newest);
+            assert_eq!(newest.iter().collect::<Vec<_>>(), [("cart", &Value::Int(value))]);
+        }
     }
 
     #[test]
