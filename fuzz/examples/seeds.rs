@@ -91,6 +91,7 @@ fn mirror() -> Vec<Vec<u8>> {
         "\nA=i1\nb=i2\n\n=a=1\n~b\n/\n.\n+a=7\n+A=1\n.\n=b=x\n=B=y\n.\n-a\n=a=1",
         "\nn=i-5\nf=fNaN\ng=f-inf\n\n=n=9223372036854775808\n=f=nan\n=g=1e400\n.\n~f\n.",
         "a\nk=m\u{1}\nl=m\u{7f}\n\n=k=\n=l=\n==\n+=x\n=tab\t=1\n.",
+        "\nshown=r12345678\nhidden=r123456789\nshort=t1\n\n=short=2\n=hidden=x\n-shown\n.",
         "\nM\u{fc}=t\u{e4}\n\n=m\u{fc}=\u{c4}\n=M\u{dc}=other\n.",
     ])
 }
@@ -110,6 +111,8 @@ fn values() -> Vec<Vec<u8>> {
         Value::Map(vec![("a".into(), Value::Int(1)), ("A".into(), Value::Null), ("a".into(), Value::Bool(false))]),
         nested(32),
         nested(33),
+        Value::Map(vec![("deep".into(), nested(32))]),
+        Value::Map(vec![("deeper".into(), nested(33))]),
     ];
     all.iter().map(|value| [&[1], &value.to_msgpack()[..]].concat()).collect()
 }
