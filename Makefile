@@ -39,6 +39,7 @@ test: deps-test ## run all tests: cargo test --features faults
 
 check: deps-check ## check format and lints
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path tests/rust/mod_rustapi/Cargo.toml
 	$(CARGO) clippy --all-targets --features faults -- -D warnings
 	$(CARGO) clippy --lib --no-default-features -- -D warnings
 

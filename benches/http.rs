@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use support::{Httpd, Mpm};
+use support::{Httpd, Mpm, Setup};
 
 const ROUNDS: usize = 7;
 const SECONDS: u64 = 2;
@@ -20,13 +20,16 @@ const CONNECTIONS: usize = 8;
 /// Requests under strace, over one connection that is kept alive.
 const TRACED: usize = 500;
 
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 11] = [
     ("hello", "/hello"),
     ("floor", "/floor"),
     ("file", "/count"),
     ("file, access", "/access"),
     ("file, no notes", "/plain"),
+    ("file, signed", "/signed"),
+    ("file, sealed", "/sealed"),
     ("file, stock API", "/count-stock"),
+    ("stock, crypto", "/crypto"),
     ("file, notes", "/notes?incr=session.n"),
     ("file, read only", "/capi?open=read_only&get_int=n"),
 ];
@@ -46,7 +49,25 @@ MaxKeepAliveRequests 0
 <Location /plain>
     SetHandler count
     SessionNotes Off
+</Location>
+<Location /signed>
+    SetHandler count
+    SessionSecret 0123456789abcdef0123456789abcdef
+</Location>
+<Location /sealed>
+    SetHandler count
+    SessionEncrypt On
+</Location>
+<Location /crypto>
+    SetHandler count-stock
+    SessionStore stock
+    SessionCookieName stock path=/
+    SessionCryptoPassphrase secret
 </Location>";
+
+fn setup(mpm: Mpm) -> Setup {
+    Httpd::with(mpm).module("session_cookie").module("session_crypto").log_level("notice").conf(CONF)
+}
 
 struct Round {
     requests_per_second: f64,
@@ -54,7 +75,7 @@ struct Round {
 }
 
 fn main() {
-    let httpd = Httpd::with(Mpm::Event).workers(16).log_level("notice").conf(CONF).start();
+    let httpd = setup(Mpm::Event).workers(16).start();
     for (_, path) in PAGES {
         load(&httpd, path); // warm up
     }
@@ -102,7 +123,7 @@ fn cpu_seconds(httpd: &Httpd) -> f64 {
 
 /// System calls of a server that serves this page only, counted by strace.
 fn system_calls(path: &str) -> f64 {
-    let httpd = Httpd::with(Mpm::Prefork).workers(1).log_level("notice").conf(CONF).start();
+    let httpd = setup(Mpm::Prefork).workers(1).start();
     let mut client = httpd.client().keep_alive();
     client.get("/count"); // so that a page that only reads has a session
     for _ in 0..20 {

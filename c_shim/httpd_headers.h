@@ -1,4 +1,4 @@
-/* What bindgen reads: the httpd and APR interfaces that src/httpd wraps. */
+/* What bindgen reads: the httpd and APR interfaces that src/httpd wraps, and our own header, which a test compares with src/client. */
 #include "httpd.h"
 #include "http_config.h"
 #include "mpm_common.h"
@@ -17,3 +17,4 @@
 #include "apr_optional_hooks.h"
 #include "mod_session.h"
 #include "mod_watchdog.h"
+#include "session_api.h"

@@ -7,16 +7,18 @@
 //! * [`repository`] - finding, saving, moving and ending sessions in a store. Needs `session` and `store`.
 //! * [`lock`] - leases and the pool of mutexes. Knows hashes and deadlines only. Needs `httpd`.
 //! * `httpd` - safe wrappers over httpd and APR. Knows nothing of sessions.
-//! * `config` - what the directives say. Needs `httpd`, `session`, `store`.
+//! * `config` - what the directives say. Needs `httpd`, `session`, `store`, `repository`.
 //! * `hooks` - what happens when: start, open, commit. Needs all of the above.
 //! * `bridge` - faces to other code: notes, stock API, C API. Needs all of the above.
 //! * `module` - the record that httpd loads: the table of contents.
+//! * [`client`] - the Rust interface for other modules, which calls the C API of the one that is loaded. Needs `session`.
 //!
-//! With `default-features = false` only the first four remain, and nothing is exported to C.
+//! With `default-features = false` only [`session`], [`store`], [`repository`], [`lock`] and [`client`] remain, and nothing is exported to C.
 #![deny(unsafe_code)]
 
 #[cfg(feature = "module")]
 mod bridge;
+pub mod client;
 #[cfg(feature = "module")]
 mod config;
 mod faults;

@@ -2,8 +2,6 @@
 
 mod support;
 
-use std::process::Command;
-
 use support::{Httpd, Mpm, mpm_tests};
 
 const CONF: &str = "SessionDir @DIR@";
@@ -166,14 +164,6 @@ fn two_requests_that_together_grow_too_large_are_told_at_save(mpm: Mpm) {
     assert_eq!(client.get("/capi?open=&each").line("each"), "OK b=TEXT n=INT");
 }
 
-fn what_a_later_version_brings_answers_off(mpm: Mpm) {
-    let httpd = Httpd::start(mpm, CONF);
-    let response = httpd.get("/capi?open=create&regenerate=1&set_user=ann");
-    for op in ["regenerate", "set_user"] {
-        assert_eq!(response.line(op), "OFF", "{op}");
-    }
-}
-
 fn facts_and_statuses_are_as_documented(mpm: Mpm) {
     let httpd = Httpd::start(mpm, CONF);
     let response = httpd
@@ -202,21 +192,6 @@ mpm_tests!(
     a_session_can_be_opened_by_its_id_and_asked_for,
     too_large_is_told_at_set_and_the_old_record_survives,
     two_requests_that_together_grow_too_large_are_told_at_save,
-    what_a_later_version_brings_answers_off,
     facts_and_statuses_are_as_documented,
     a_visitor_may_use_the_session,
 );
-
-/// The header that C compiles against names the fields of the Rust table, in its order.
-#[test]
-fn the_table_in_rust_has_the_fields_of_the_header() {
-    let header = Command::new("gcc").args(["-fpreprocessed", "-dD", "-E", "-P", "c_shim/session_api.h"]).output().expect("gcc");
-    let header = String::from_utf8(header.stdout).unwrap();
-    let table = header.split("typedef struct session_api {").nth(1).and_then(|rest| rest.split("} session_api;").next()).unwrap();
-    let of_c: Vec<_> = table.split("(*").skip(1).map(|rest| rest.split(')').next().unwrap()).filter(|name| *name != "visit").collect();
-    let rust = std::fs::read_to_string("src/bridge/c_api/table.rs").unwrap();
-    let rust = rust.split("table! {").nth(1).and_then(|rest| rest.split("\n}").next()).unwrap();
-    let of_rust: Vec<_> =
-        rust.lines().filter_map(|line| line.trim().split_once(": (")).map(|(name, _)| name.replace("reference", "ref")).collect();
-    assert_eq!(of_c, of_rust);
-}

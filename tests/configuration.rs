@@ -230,3 +230,11 @@ fn sync_and_every_lock_mode_serve() {
         }
     }
 }
+
+#[test]
+fn modules_that_change_the_user_of_each_request_are_refused_where_sessions_are_files() {
+    let (accepted, said) = Httpd::with(Mpm::Prefork).conf("SessionDir @DIR@").of_ours("ruid2").configtest();
+    assert!(!accepted && said.contains("mod_ruid2.c") && said.contains("SessionStore stock"), "{said}");
+    let (accepted, said) = Httpd::with(Mpm::Prefork).conf("Session On").of_ours("ruid2").configtest();
+    assert!(accepted, "{said}");
+}

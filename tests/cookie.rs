@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::collections::HashSet;
+
 use support::{Client, Httpd, Mpm, Response, mpm_tests};
 
 const CONF: &str = "SessionDir @DIR@\n<Location /secret>\nSetHandler capi\n</Location>";
@@ -60,6 +62,19 @@ fn the_cookie_has_the_documented_form(mpm: Mpm) {
     assert_eq!(response.set_cookies(), [format!("sid={id}; Path=/; HttpOnly; SameSite=Lax")]);
 }
 
+/// A generator that was seeded before the fork, or that threads share, would answer two of them the same.
+fn ids_of_all_processes_and_threads_differ(mpm: Mpm) {
+    let httpd = Httpd::with(mpm).conf(CONF).workers(16).start();
+    let visits = |_| (0..10).map(|_| httpd.get("/capi?open=create&set_int=n:1&sleep=20&id&pid")).collect::<Vec<_>>();
+    let responses: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..16).map(|n| scope.spawn(move || visits(n))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    let different = |op| responses.iter().map(|response| response.line(op)).collect::<HashSet<_>>().len();
+    assert_eq!(different("id"), 160);
+    assert!(different("pid") > 1, "one process served all");
+}
+
 fn an_id_that_is_no_session_is_never_adopted_and_no_error(mpm: Mpm) {
     let httpd = Httpd::start(mpm, CONF);
     let mut client = httpd.client();
@@ -101,6 +116,8 @@ fn a_valid_id_among_invalid_ones_is_found(mpm: Mpm) {
         format!("sid={valid}; sid=bad; sid={unknown}"),
         format!("a=1; sid=\"x\"; b=2; sid={valid}; c=3"),
         format!("{}sid={valid}", "sid=x; ".repeat(60)),
+        format!("$Version=1; sid={valid}; $Path=/; $Domain=localhost"),
+        format!("spam=foo; path=blah;;, sid={valid};"),
     ] {
         assert_eq!(ask(&cookie), "OK 1", "{cookie}");
     }
@@ -206,6 +223,7 @@ mpm_tests!(
     a_session_that_was_only_read_sends_no_cookie_and_leaves_no_record,
     one_cookie_on_every_kind_of_response,
     the_cookie_has_the_documented_form,
+    ids_of_all_processes_and_threads_differ,
     an_id_that_is_no_session_is_never_adopted_and_no_error,
     a_valid_id_among_invalid_ones_is_found,
     two_valid_ids_give_the_first_and_one_notice,

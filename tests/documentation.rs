@@ -128,21 +128,54 @@ fn files(folder: &Path, found: &mut String) {
     }
 }
 
-#[test]
-fn every_guarantee_names_a_test_that_exists() {
-    let text = read("README.md");
-    let section = text.split("\n## Guarantees\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("## Guarantees");
+/// All that tests may be in.
+fn code() -> String {
     let mut code = String::new();
     for folder in ["src", "tests"] {
         files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut code);
     }
+    code
+}
+
+/// Fails if a text names no test, or one that does not exist.
+fn names_tests(text: &str, code: &str) {
+    let names: Vec<_> = text.split('`').skip(1).step_by(2).collect();
+    assert!(!names.is_empty(), "no test: {text}");
+    for name in names {
+        assert!(code.contains(&format!("fn {name}(")), "there is no test {name}: {text}");
+    }
+}
+
+#[test]
+fn every_guarantee_names_a_test_that_exists() {
+    let text = read("README.md");
+    let section = text.split("\n## Guarantees\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("## Guarantees");
+    let code = code();
     let guarantees: Vec<_> = section.lines().filter(|line| line.starts_with("* ")).collect();
     assert!(guarantees.len() >= 15);
-    for guarantee in guarantees {
-        let names: Vec<_> = guarantee.split('`').skip(1).step_by(2).collect();
-        assert!(!names.is_empty(), "no test: {guarantee}");
-        for name in names {
-            assert!(code.contains(&format!("fn {name}(")), "there is no test {name}");
+    guarantees.into_iter().for_each(|guarantee| names_tests(guarantee, &code));
+}
+
+fn cells(row: &str) -> Vec<&str> {
+    let inside = row.strip_prefix('|').and_then(|row| row.strip_suffix('|')).unwrap_or_else(|| panic!("not a row: {row}"));
+    inside.split('|').map(str::trim).collect()
+}
+
+#[test]
+fn every_row_of_the_ancestors_names_tests_that_exist() {
+    let text = read("docs/ancestors.md");
+    let (code, lines) = (code(), text.lines().collect::<Vec<_>>());
+    let mut rows = 0;
+    for table in lines.chunk_by(|a, b| a.starts_with('|') == b.starts_with('|')).filter(|lines| lines[0].starts_with('|')) {
+        let head = cells(table[0]);
+        let tests = head.iter().position(|name| *name == "test").unwrap_or_else(|| panic!("no column of tests: {}", table[0]));
+        for row in &table[2..] {
+            let cells = cells(row);
+            assert!(cells.len() == head.len() && cells.iter().all(|cell| !cell.is_empty()), "not filled: {row}");
+            names_tests(cells[tests], &code);
+            rows += 1;
         }
     }
+    assert!(rows >= 300, "{rows} rows");
+    (1..=30).for_each(|number| assert!(text.contains(&format!("\n| W{number} ")), "W{number} is missing"));
 }

@@ -50,6 +50,19 @@ fn some_opens_do_not_renew(mpm: Mpm) {
     assert_eq!(client.get("/capi?open=").line("open"), "NONE");
 }
 
+fn a_touch_renews_what_the_open_did_not(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionTimeout 100\nSessionTouchInterval 0\nSessionNotes Off");
+    let (mut touched, mut opened) = (httpd.client(), httpd.client());
+    touched.get("/capi?open=create&set_int=n:1");
+    opened.get("/capi?open=create&set_int=n:1");
+    for _ in 0..2 {
+        support::sessions::age(&httpd.dir(), 60);
+        assert_eq!(touched.get("/capi?open=read_only,no_touch&touch").line("touch"), "OK");
+        opened.get("/capi?open=read_only,no_touch");
+    }
+    assert_eq!((touched.get("/capi?open=").line("open"), opened.get("/capi?open=").line("open")), ("OK", "NONE"));
+}
+
 fn touches_are_written_at_most_once_an_interval(mpm: Mpm) {
     let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionTimeout 60\nSessionTouchInterval 1");
     let mut client = httpd.client();
@@ -99,11 +112,25 @@ fn a_new_session_that_never_comes_back_is_gone_after_the_new_timeout_and_one_tha
     assert_eq!(back.get("/capi?open=&get_int=n").line("get_int"), "OK 1");
 }
 
+fn a_client_that_writes_all_the_time_gets_its_cookie_again(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\nSessionTimeout 6\nSessionTouchInterval 1\nSessionIdCookie sid Max-Age=6");
+    let mut client = httpd.client();
+    client.get("/capi?open=create&set_int=n:1");
+    let mut sent = 0;
+    for _ in 0..25 {
+        sent += client.get("/capi?open=create&add=n:1").set_cookies().len();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!((1..=4).contains(&sent), "{sent} times in 2.5 s");
+}
+
 mpm_tests!(
+    a_client_that_writes_all_the_time_gets_its_cookie_again,
     a_new_session_that_never_comes_back_is_gone_after_the_new_timeout_and_one_that_did_lives_on,
     an_idle_session_ends_and_a_used_one_lives_on,
     a_lifetime_is_extended_by_nothing,
     some_opens_do_not_renew,
+    a_touch_renews_what_the_open_did_not,
     touches_are_written_at_most_once_an_interval,
     accessed_stays_the_access_before_this_request_over_save_and_load,
     a_timeout_can_be_set_for_one_session,

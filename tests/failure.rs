@@ -79,6 +79,22 @@ fn foreign_files_are_never_touched(mpm: Mpm) {
     assert_eq!(fs::read(&thesis).unwrap(), b"years of work");
 }
 
+/// As by an administrator, or a job that deletes old files.
+fn a_session_file_that_somebody_deleted_is_no_session_and_no_error(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, &format!("{CONF}\nSessionLock access"));
+    let mut client = httpd.client();
+    stored(&mut client);
+    let slow = client.clone().begin("/capi?open=create&set_int=late:1&sleep=500&save");
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    fs::remove_file(records(&httpd.dir()).remove(0)).unwrap();
+    let response = client.clone().get("/capi?open=create&is_new&was_invalidated&get_int=n");
+    assert_eq!((response.line("is_new"), response.line("was_invalidated"), response.line("get_int")), ("1", "1", "NONE"));
+    assert_eq!(slow.finish().line("save"), "GONE", "a request that began before does not bring it back");
+    assert!(records(&httpd.dir()).is_empty());
+    stored(&mut client);
+    assert_eq!(client.get("/capi?open=&get_int=n").line("get_int"), "OK 1");
+}
+
 /// The caller is told, the log has a line, the client keeps its cookie, and what was stored is as it was.
 fn store_fails(client: &mut Client) {
     let mut probe = client.clone();
@@ -105,6 +121,23 @@ fn a_read_only_directory_is_told_and_recovered_from_without_restart(mpm: Mpm) {
     }
     assert_eq!(client.get("/capi?open=&get_int=n").line("get_int"), "OK 1");
     stored(&mut client);
+}
+
+fn a_log_out_that_fails_is_told_and_the_session_lives(mpm: Mpm) {
+    let httpd = start(mpm, CONF, "cannot");
+    let mut client = httpd.client();
+    stored(&mut client);
+    let record = records(&httpd.dir()).remove(0);
+    fs::set_permissions(&record, PermissionsExt::from_mode(0o400)).unwrap();
+    fs::set_permissions(record.parent().unwrap(), PermissionsExt::from_mode(0o500)).unwrap();
+    for how in ["invalidate", "remove"] {
+        let response = client.clone().get(&format!("/capi?open=create,no_touch&{how}"));
+        assert_eq!((response.line(how), response.set_cookies().len()), ("STORE", 0));
+    }
+    fs::set_permissions(record.parent().unwrap(), PermissionsExt::from_mode(0o700)).unwrap();
+    fs::set_permissions(&record, PermissionsExt::from_mode(0o600)).unwrap();
+    assert_eq!(client.get("/capi?open=create&get_int=n&invalidate").line("get_int"), "OK 1");
+    assert_eq!(client.get("/capi?open=").line("open"), "NONE");
 }
 
 fn a_vanished_directory_is_told_and_recovered_from_without_restart(mpm: Mpm) {
@@ -218,7 +251,9 @@ mpm_tests!(
     a_damaged_record_means_a_clean_session_and_one_log_line,
     with_invalidate_corrupt_off_a_damaged_record_is_an_error_and_stays,
     foreign_files_are_never_touched,
+    a_session_file_that_somebody_deleted_is_no_session_and_no_error,
     a_read_only_directory_is_told_and_recovered_from_without_restart,
+    a_log_out_that_fails_is_told_and_the_session_lives,
     a_vanished_directory_is_told_and_recovered_from_without_restart,
     a_full_disk_is_told_the_old_record_survives_and_room_heals,
     a_graceful_restart_with_a_broken_directory_does_not_end_the_server,

@@ -2,10 +2,10 @@
 
 mod support;
 
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use support::locks::{locks, waiting};
 use support::{Client, Httpd, Mpm, Pending, mpm_tests, wait_for};
 
 fn begin_session(httpd: &Httpd) -> Client {
@@ -19,21 +19,6 @@ fn hold(httpd: &Httpd, client: &Client, path: &str) -> Pending {
     let pending = client.clone().begin(path);
     wait_for("the lease", || (!locks(httpd).is_empty()).then_some(()));
     pending
-}
-
-/// What `htsession locks` says: lines of `REF PID HELD WAITING REQUEST`.
-fn locks(httpd: &Httpd) -> Vec<Vec<String>> {
-    let output = Command::new(env!("CARGO_BIN_EXE_htsession")).arg("--dir").arg(httpd.dir()).arg("locks").output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    text.lines()
-        .filter(|line| !line.starts_with("REF") && !line.starts_with("no "))
-        .map(|line| line.split_whitespace().map(str::to_owned).collect())
-        .collect()
-}
-
-fn waiting(httpd: &Httpd) -> usize {
-    locks(httpd).iter().map(|line| line[3].parse::<usize>().unwrap()).sum()
 }
 
 fn who_waits_too_long_is_answered_503_and_the_log_names_the_holder(mpm: Mpm) {

@@ -55,6 +55,7 @@ fn cookie() -> Vec<Vec<u8>> {
         "sid=\x01\x01; sid=\x01\x11; sid=\x01\x21; sid=\x01\x31; sid=\x01\x41; sid=\x01\x51; sid=\x01\x61".to_owned(),
         format!("sid={}.mzZ74ZFcvyussrHdDRIkiQ; sid=\x01\x11; sid=\x01\x01A; sid=\x01\x02=", "A".repeat(32)),
         (0..12).map(|n| format!("sid=\x01{}; ", char::from(n))).collect(),
+        "s=\x01\x51;".repeat(63) + "s=\x01\x01;s=\x01\x02",
         (0..12).map(|n| format!("s=\x01{}&", char::from(n))).collect(),
     ];
     let shapes = [0, 1, 2, 3, 4, 7, 10, 13];
@@ -70,7 +71,7 @@ fn file() -> Vec<Vec<u8>> {
     let none = vec![0; 24];
     let record = values().into_iter().nth(2).expect("a record");
     let mut all = Vec::new();
-    for flags in [0, 1, 2, 4, 8, 12, 16, 32, 64] {
+    for flags in [0, 1, 2, 4, 8, 12, 16, 32, 64, 128] {
         for capacity in [0, 16, 992, 9000] {
             let one = &record[..record.len().min(capacity as usize)];
             all.push([&[flags], &header(capacity)[..], &head(1, one.len()), &none, one].concat());

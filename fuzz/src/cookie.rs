@@ -10,6 +10,8 @@ use mod_session_rs::session::cookie::MAX_CANDIDATES;
 use mod_session_rs::session::secret::Signature;
 use mod_session_rs::session::{CookieRule, Id, Scope, Secrets, query};
 
+/// Signatures that are verified at most.
+const MAX_VERIFIED: usize = 64;
 const NAMES: [&str; 4] = ["sid", "s", "__Host-a.b_c", "sid2"];
 const KEYS: [&[u8]; 4] = [&[b'a'; 32], &[b'b'; 48], &[b'c'; 100], b"a key that no server of ours ever had"];
 
@@ -27,7 +29,8 @@ pub fn cookie(data: &[u8]) {
     let expected = if keys.is_empty() {
         first_of(presented.filter_map(|value| Some((well_formed(value)?, Signature::Current))))
     } else {
-        first_of(presented.filter_map(|value| signed(keys, &scope, value)))
+        let verified = presented.filter(|value| value.len() > 32).take(MAX_VERIFIED);
+        first_of(verified.filter_map(|value| signed(keys, &scope, value)))
     };
     assert_eq!(exposed(&found), exposed(&expected));
     sane(found.iter().map(|(id, _)| id));

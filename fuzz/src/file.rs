@@ -22,6 +22,7 @@ const WRONG_SLOT_CHECK: [u8; 2] = [4, 8];
 const SHORT: u8 = 16;
 const GROWS: u8 = 32;
 const DELETES: u8 = 64;
+const REPLACES: u8 = 128;
 
 pub fn file(data: &[u8]) {
     let Some((&flags, rest)) = data.split_first() else { return };
@@ -181,7 +182,13 @@ impl Place {
         let mut shown = Said::Nothing;
         let outcome = self.store.update(&KEY, Durability::Process, &mut |newest| {
             shown = newest.cloned().map_or(Said::Nothing, Said::Newest);
-            if deletes { Change::Delete } else { Change::Write(next.clone()) }
+            if deletes {
+                Change::Delete
+            } else if flags & REPLACES != 0 {
+                Change::Replace(next.clone())
+            } else {
+                Change::Write(next.clone())
+            }
         });
         let (done, after) = match (before, deletes) {
             (Said::Damage, _) => {
@@ -193,16 +200,29 @@ impl Place {
             }
             (Said::Nothing, _) => (Outcome::Kept, Said::Nothing),
             (Said::Newest(_), true) => (Outcome::Deleted, Said::Nothing),
-            (Said::Newest(_), false) => (Outcome::Written, Said::Newest(next)),
+            (Said::Newest(_), false) => (Outcome::Written, Said::Newest(next.clone())),
         };
         assert_eq!((&shown, outcome.expect("an update"), self.load()), (before, done, after));
-        // Whoever is killed while it writes in place leaves the newest slot as it was.
         let mut seqs = file.slots.iter().flatten().map(|(seq, _)| *seq);
-        if done == Outcome::Written && flags & GROWS == 0 && seqs.all(|seq| seq < u64::MAX) {
-            let now = fs::read(&self.path).expect("the file");
-            let is_newest = |slot: &usize| file.slots[*slot].as_ref().is_some_and(|(_, blob)| *before == Said::Newest(blob.clone()));
-            let is_as_it_was = |slot| now.get(file.slot(slot)) == file.bytes.get(file.slot(slot));
-            assert!((0..2).filter(is_newest).any(is_as_it_was), "the newest slot was written upon");
+        if done == Outcome::Written && flags & (GROWS | SHORT) == 0 && seqs.all(|seq| seq < u64::MAX) {
+            self.written_in_place(before, &next, flags, file);
         }
+    }
+
+    /// Of two slots one was the newest. It stays as it was, for whoever is killed while it writes, unless nothing may stay; and of what
+    /// else was there nothing stays.
+    fn written_in_place(&self, before: &Said, next: &Blob, flags: u8, file: &File) {
+        let now = fs::read(&self.path).expect("the file");
+        let was_newest = |slot: usize| file.slots[slot].as_ref().is_some_and(|(_, blob)| *before == Said::Newest(blob.clone()));
+        let is_as_it_was = |slot| now[file.slot(slot)] == file.bytes[file.slot(slot)];
+        let holds_the_next_alone = |slot| {
+            let payload = &now[file.slot(slot)][32..];
+            payload.strip_prefix(&next.bytes[..]).is_some_and(|rest| rest.iter().all(|&byte| byte == 0))
+        };
+        let is_good = |slot: usize| {
+            let kept = if flags & REPLACES != 0 { holds_the_next_alone(slot) } else { is_as_it_was(slot) };
+            was_newest(slot) && kept && holds_the_next_alone(1 - slot)
+        };
+        assert!(is_good(0) || is_good(1), "the slots hold {:?} and {:?}", &now[file.slot(0)], &now[file.slot(1)]);
     }
 }

@@ -58,7 +58,7 @@ pub fn mirror(data: &[u8]) {
     let expected: Values = oracle.values.into_values().collect();
     assert_eq!(session.values().weight(), expected.weight());
     assert_eq!(bytes(session.values()), bytes(&expected), "{:?}, not {expected:?}", session.values());
-    let (stored, _) = session.merged(record, Timestamp::NEVER, &Expiry::default(), NOW).expect("the same session");
+    let stored = session.merged(record, Timestamp::NEVER, &Expiry::default(), NOW).expect("the same session").record;
     assert_eq!(bytes(&stored.values), bytes(&expected), "a commit stores {:?}, not {expected:?}", stored.values);
 }
 

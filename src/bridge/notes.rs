@@ -32,7 +32,7 @@ struct Publish;
 impl RequestHook for Publish {
     fn run(request: Request<'_>) -> Outcome {
         if !runs_inside(request) {
-            if let Some(Ok(mut tree)) = tree::existing_tree(request).map(lock) {
+            if let Some(Ok(mut tree)) = tree::existing_tree(request).map(|tree| lock(tree, request)) {
                 leave(&mut tree, request);
             }
             return Outcome::Declined;
@@ -41,7 +41,7 @@ impl RequestHook for Publish {
             return Outcome::Declined;
         }
         // A tree that a panic broke shows nothing.
-        let Ok(mut tree) = lock(tree::tree(request)) else { return Outcome::Declined };
+        let Ok(mut tree) = lock(tree::tree(request), request) else { return Outcome::Declined };
         let refused_before = tree.leases.refused;
         let error: &[u8] = match open(&mut tree, request, Touch::Renew, Hold::Exclusive) {
             Ok(slot) => {

@@ -56,7 +56,7 @@ unsafe extern "C" fn load(r: *mut request_rec, z: *mut *mut session_rec) -> apr_
             return unsafe { stock_store::load(request, &mut *z) };
         }
         // A module that is called while we log, say, must not wait for itself.
-        let Ok(Some(mut tree)) = try_lock(tree::tree(request)) else { return FAILURE };
+        let Ok(Some(mut tree)) = try_lock(tree::tree(request), request) else { return FAILURE };
         let Ok(index) = open(&mut tree, request, Touch::Renew, Hold::Exclusive) else { return FAILURE };
         tree.collect_by(collect);
         let record = show(&mut tree.slots[index], request);
@@ -116,7 +116,7 @@ unsafe fn with_entries(r: *mut request_rec, mut z: *mut session_rec, body: impl 
 
 /// A record that was handed out before its session was read again, under the lease, is brought up to date.
 fn refresh(request: Request<'_>, z: *mut session_rec) {
-    let Some(Ok(Some(mut tree))) = tree::existing_tree(request).map(try_lock) else { return };
+    let Some(Ok(Some(mut tree))) = tree::existing_tree(request).map(|tree| try_lock(tree, request)) else { return };
     let is_old = |slot: &mut Slot| {
         let reads = slot.reads;
         slot.attachment::<View>().is_some_and(|view| view.record == z && view.reads != reads)
@@ -137,7 +137,7 @@ unsafe extern "C" fn save(r: *mut request_rec, z: *mut session_rec) -> apr_statu
             // SAFETY: as above.
             return unsafe { stock_store::save(request, &mut *z) };
         }
-        let Ok(Some(mut tree)) = try_lock(tree::tree(request)) else { return FAILURE };
+        let Ok(Some(mut tree)) = try_lock(tree::tree(request), request) else { return FAILURE };
         let headers_sent = tree.headers_sent;
         let is_of = |slot: &mut Slot| slot.attachment::<View>().is_some_and(|view| view.record == z);
         let Some(index) = tree.slots.iter_mut().position(is_of) else { return FAILURE };

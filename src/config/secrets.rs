@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Uid, geteuid};
+
 use crate::session::Secrets;
 
 /// What `SessionSecret` or `SessionSecretFile` said.
@@ -49,6 +51,10 @@ fn read(path: &Path) -> Result<Vec<u8>, (String, bool)> {
     let metadata = fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() {
         return Err(("not a file".into(), false));
+    }
+    let owner = Uid::from_raw(metadata.uid());
+    if !owner.is_root() && owner != geteuid() {
+        return Err((format!("it belongs to user {}, who could change the keys: chown root, chmod 600", metadata.uid()), false));
     }
     if metadata.mode() & 0o027 != 0 {
         return Err((format!("others may read or change it (mode {:o}): chmod 600, and owned by root", metadata.mode() & 0o777), false));

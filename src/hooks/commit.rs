@@ -2,12 +2,12 @@
 
 use crate::faults::panic_at;
 use crate::httpd::{Level, Request};
-use crate::repository::{Error, Saved, now};
+use crate::repository::{Error, Regenerated, Saved, now};
 use crate::session::session::{Intent, Phase};
 use crate::session::{Key, Move};
 
 use super::events::{Event, happened};
-use super::lease;
+use super::lease::{self, Holdings};
 use super::report::{failure, store_failed};
 use super::tree::{Slot, Tree};
 
@@ -50,13 +50,16 @@ pub fn save(slot: &mut Slot, request: Request<'_>, headers_sent: bool, cause: Ca
         return expire_now(slot, request);
     }
     let now = now();
-    let needs_cookie = headers_sent && slot.settings.cookie().is_some();
+    let is_unknown = headers_sent && !slot.is_known_to_client();
     let (sessions, session) = (slot.settings.repository(), &mut slot.session);
     let saved = match session.intent(&slot.settings.terms.expiry, now) {
         // The client has no cookie for it, or was told to forget it.
-        Intent::Create if needs_cookie && (session.phase() == Phase::New || slot.forget_cookie) => Err(SaveError::TooLate),
+        Intent::Create if is_unknown => Err(SaveError::TooLate),
         // A session whose storage went may be wanted back without a further change.
         Intent::Nothing if cause == Cause::Asked && session.phase() == Phase::Removed && !session.is_empty() => {
+            if is_unknown {
+                return Err(refused(slot, request, SaveError::TooLate, cause));
+            }
             sessions.create(session, now).map_err(|error| told(slot, request, "create", error))
         }
         Intent::Nothing if session.phase() == Phase::Gone && cause == Cause::Asked => Err(SaveError::Gone),
@@ -68,14 +71,16 @@ pub fn save(slot: &mut Slot, request: Request<'_>, headers_sent: bool, cause: Ca
             tell(slot, request, saved);
             Ok(())
         }
-        Err(error) => {
-            log_failure(slot, request, error);
-            if error == SaveError::TooLate && cause == Cause::CommitPoint {
-                slot.session.revert(); // there is nobody left to tell
-            }
-            Err(error)
-        }
+        Err(error) => Err(refused(slot, request, error, cause)),
     }
+}
+
+fn refused(slot: &mut Slot, request: Request<'_>, error: SaveError, cause: Cause) -> SaveError {
+    log_failure(slot, request, error);
+    if error == SaveError::TooLate && cause == Cause::CommitPoint {
+        slot.session.revert(); // there is nobody left to tell
+    }
+    error
 }
 
 /// What a save did, for those who follow sessions and for the cookie.
@@ -166,27 +171,37 @@ fn expire_now(slot: &mut Slot, request: Request<'_>) -> Result<(), SaveError> {
     Ok(())
 }
 
-/// Gives a session another id, with the changes of this request so far.
+/// Gives a session another id, with the changes of this request so far. Where the request holds the session, it holds it under the new id
+/// before anybody can come in by that.
 pub fn regenerate(tree: &mut Tree, index: usize, request: Request<'_>, kind: Move) -> Result<(), SaveError> {
-    let slot = &mut tree.slots[index];
+    let Tree { slots, leases, headers_sent, .. } = tree;
+    let slot = &mut slots[index];
     let was = slot.session.key().map(Key::reference);
-    let moved = match slot.session.phase() {
-        Phase::Stored(_) if tree.headers_sent && !slot.by_id && slot.settings.cookie().is_some() => Err(SaveError::TooLate),
-        _ => {
-            let sessions = slot.settings.repository();
-            sessions.regenerate(&mut slot.session, kind, now()).map_err(|error| told(slot, request, "move", error))
-        }
-    };
+    let needs_cookie = *headers_sent && slot.needs_cookie() && slot.session.phase() != Phase::New;
+    let moved = if needs_cookie { Err(SaveError::TooLate) } else { move_on(slot, leases, request, kind) };
     match moved {
-        Ok(true) => slot.happened(request, Event::Renewed, was.as_ref()),
-        Ok(false) => {} // it is stored under its new id when there is something to store
-        Err(error) => {
-            log_failure(slot, request, error);
-            return Err(error);
+        Ok(Regenerated::Moved) => slot.happened(request, Event::Renewed, was.as_ref()),
+        Ok(Regenerated::Emptied(key)) => {
+            slot.forget_cookie = true;
+            happened(request, Event::Destroyed, &key.reference(), None, None);
         }
+        Ok(Regenerated::Joined | Regenerated::Drawn) => {}
+        Err(error) => return Err(refused(slot, request, error, Cause::Asked)),
     }
-    lease::follow(&mut tree.leases, slot, request);
     Ok(())
+}
+
+fn move_on(slot: &mut Slot, leases: &mut Holdings, request: Request<'_>, kind: Move) -> Result<Regenerated, SaveError> {
+    let sessions = slot.settings.repository();
+    let new = sessions.new_id().map_err(|error| told(slot, request, "move", error))?;
+    let granted = lease::beside(leases, slot.leased, request, new.key());
+    let moved = sessions.regenerate_to(&mut slot.session, kind, &new, now()).map_err(|error| told(slot, request, "move", error))?;
+    if moved == Regenerated::Moved
+        && let Some(granted) = granted
+    {
+        leases.exchange(slot.leased.replace(*new.key()), granted);
+    }
+    Ok(moved)
 }
 
 /// Sets the owner of a session. To be somebody else is a change of privilege: the id changes, and the old one leads nowhere.
@@ -196,6 +211,9 @@ pub fn set_user(tree: &mut Tree, index: usize, request: Request<'_>, user: Optio
         return Ok(());
     }
     slot.session.set_user(user);
+    if slot.session.phase() == Phase::New {
+        return Ok(()); // nobody knows its id
+    }
     let moved = regenerate(tree, index, request, Move::Superseded);
     if moved.is_err() {
         tree.slots[index].session.revert_user();

@@ -2,11 +2,14 @@
 
 use std::ffi::CStr;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use once_cell::sync::OnceCell;
 
 use crate::httpd::{Level, Request, Server};
 use crate::session::Ref;
+
+use super::tree::State;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
@@ -66,7 +69,9 @@ pub fn happened(request: Request<'_>, event: Event, session: &Ref, was: Option<&
         _ => (Level::Info, ""),
     };
     request.log(level, format_args!("{line}{remark}"));
-    announce(Some(request), event, session);
+    if let Some(state) = request.root().state::<State>() {
+        state.events.add(event, session);
+    }
 }
 
 /// What the cleaner did.
@@ -83,6 +88,24 @@ static LISTENER: OnceCell<Listener> = OnceCell::new();
 
 pub fn listen(listener: Listener) {
     let _ = LISTENER.set(listener);
+}
+
+/// What is to be announced.
+#[derive(Default)]
+pub struct Events(Mutex<Vec<(Event, Ref)>>);
+
+impl Events {
+    fn add(&self, event: Event, session: &Ref) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((event, session.clone()));
+    }
+
+    /// Announces what there is. Nothing is locked meanwhile.
+    pub fn announce(&self, request: Request<'_>) {
+        let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for (event, session) in waiting {
+            announce(Some(request), event, &session);
+        }
+    }
 }
 
 fn announce(request: Option<Request<'_>>, event: Event, session: &Ref) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::locks::{Locks, locks};
 use super::report::failure;
-use super::tree::{Slot, State, Tree};
+use super::tree::{State, Tree};
 use crate::config::{Config, LockMode};
 use crate::httpd::{Level, Request};
 use crate::lock::{Lease, Refused, Wait};
@@ -65,6 +65,12 @@ impl Holdings {
         self.held.push(granted.0);
     }
 
+    /// The session has moved: whoever waits for its old id finds that out.
+    pub fn exchange(&mut self, old: Option<Key>, granted: Granted) {
+        self.held.retain(|held| Some(held.key) != old);
+        self.held.push(granted.0);
+    }
+
     pub fn drop_one(&mut self, key: &Key) {
         self.held.retain(|held| held.key != *key);
     }
@@ -117,15 +123,10 @@ pub fn take_by_call(leases: &Holdings, request: Request<'_>, key: &Key, patience
     if leases.holds(key) { Ok(None) } else { take(request, key, patience, false).map(Some) }
 }
 
-/// After a session was given another id: its lease becomes that of the new one. Nobody can wait for that yet, and who waits for the old
-/// one finds the alias and waits for the new one then.
-pub fn follow(leases: &mut Holdings, slot: &mut Slot, request: Request<'_>) {
-    let (Some(old), Some(new)) = (slot.leased, slot.session.key().copied()) else { return };
-    let Some(at) = leases.held.iter().position(|held| held.key == old && old != new) else { return };
-    if let Ok(granted) = take(request, &new, Some(Duration::ZERO), leases.held[at].by_open) {
-        leases.held[at] = granted.0;
-        slot.leased = Some(new);
-    }
+/// Takes the lease of an id that nobody has had yet, if the tree holds that of the id the session has: it is about to move.
+pub fn beside(leases: &Holdings, held: Option<Key>, request: Request<'_>, new: &Key) -> Option<Granted> {
+    let by_open = leases.held.iter().find(|of| Some(of.key) == held)?.by_open;
+    take(request, new, Some(Duration::ZERO), by_open).ok()
 }
 
 fn take(request: Request<'_>, key: &Key, patience: Option<Duration>, by_open: bool) -> Result<Granted, Busy> {

@@ -139,7 +139,7 @@ pub fn open_by_id(
     let index = match tree.find_by_id(&settings, id) {
         Some(index) => index,
         None => {
-            let Some(found) = look_up(request, &settings, id)? else { return Ok(None) };
+            let Some(found) = look_up(request, &settings, id, false)? else { return Ok(None) };
             let session = found.into_session(settings.terms.max_size, now());
             let mut slot = Slot::new(settings, session);
             slot.by_id = true;
@@ -158,22 +158,19 @@ pub fn open_by_id(
 
 /// Whether the store knows a session that has not expired. Touches nothing.
 pub fn exists(request: Request<'_>, settings: &Settings, id: &Id) -> Result<bool, OpenError> {
-    Ok(look_up(request, settings, id)?.is_some())
+    Ok(look_up(request, settings, id, false)?.is_some())
 }
 
 /// Reads what the store holds by now; the changes of this request stay. `false`: it is gone.
 pub fn reload(slot: &mut Slot, request: Request<'_>) -> Result<bool, OpenError> {
-    let Phase::Stored(_) = slot.session.phase() else {
-        return Ok(slot.session.phase() != Phase::Gone); // nothing is stored that could be read
-    };
     match slot.settings.repository().reload(&mut slot.session, now()) {
         Ok(()) => {
             slot.reads += 1;
             Ok(true)
         }
         Err(Error::Corrupt(why)) => {
-            let Some(key) = slot.session.key().copied() else { return Ok(false) };
-            damaged(request, &slot.settings, &Damage { key, why })?;
+            let (Some(id), Some(key)) = (slot.session.id().cloned(), slot.session.key().copied()) else { return Ok(false) };
+            damaged(request, &slot.settings, &Damage { id, key, why })?;
             slot.session.gone();
             Ok(false)
         }
@@ -240,6 +237,7 @@ fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exclusi
             let key = live.key;
             let session = live.into_session(settings.terms.max_size, now());
             let mut slot = Slot::new(settings, session);
+            slot.client_has = Some(id.clone());
             slot.presented = Some(id);
             slot.send_again = signature == Signature::Older;
             slot.leased = leases.holds(&key).then_some(key);
@@ -266,7 +264,7 @@ fn first_usable(
 ) -> Result<Option<Usable>, OpenError> {
     let mut usable: Option<Usable> = None;
     for candidate in candidates {
-        let Some(live) = look_up_and(request, settings, &candidate.0, tells)? else { continue };
+        let Some(live) = look_up(request, settings, &candidate.0, tells)? else { continue };
         match &usable {
             None => usable = Some((candidate.clone(), live)),
             Some((_, first)) if tells && first.key != live.key => {
@@ -279,17 +277,13 @@ fn first_usable(
     Ok(usable)
 }
 
-/// What an id leads to, if that is a session.
-fn look_up(request: Request<'_>, settings: &Settings, id: &Id) -> Result<Option<Box<Live>>, OpenError> {
-    look_up_and(request, settings, id, true)
-}
-
-fn look_up_and(request: Request<'_>, settings: &Settings, id: &Id, tells: bool) -> Result<Option<Box<Live>>, OpenError> {
+/// What an id leads to, if that is a session. `presented`: a client comes with it, and it is the first look.
+fn look_up(request: Request<'_>, settings: &Settings, id: &Id, presented: bool) -> Result<Option<Box<Live>>, OpenError> {
     match settings.repository().find(id, now()) {
         Ok(Lookup::Live(live)) => return Ok(Some(live)),
         Ok(Lookup::Nothing) => {}
         Ok(Lookup::Superseded(reference)) => {
-            if tells {
+            if presented {
                 happened(request, Event::Superseded, &reference, None, None);
             }
         }
@@ -303,14 +297,14 @@ fn look_up_and(request: Request<'_>, settings: &Settings, id: &Id, tells: bool) 
     Ok(None)
 }
 
-fn damaged(request: Request<'_>, settings: &Settings, Damage { key, why }: &Damage) -> Result<(), OpenError> {
+fn damaged(request: Request<'_>, settings: &Settings, Damage { id, key, why }: &Damage) -> Result<(), OpenError> {
     let reference = key.reference();
     if !settings.invalidate_corrupt {
         request.log(Level::Error, format_args!("session {reference} is damaged ({why}); SessionInvalidateCorrupt is Off: it stays"));
         return Err(OpenError::Corrupt);
     }
     request.log(Level::Error, format_args!("session {reference} is damaged ({why}): the client gets a new one, the record is put aside"));
-    if let Err(error) = settings.repository().quarantine(key) {
+    if let Err(error) = settings.repository().quarantine(id, key) {
         store_failed(request, "put aside", &error);
     }
     Ok(())

@@ -23,8 +23,11 @@ impl Watcher for CommitPoints {
     const NAME: &'static std::ffi::CStr = c"MOD_SESSION_OUT";
 
     fn pass(request: Request<'_>, passing: Passing) {
+        if passing.first && request.main().is_none() && hides_ids(request) {
+            caching::hide_referrer(request);
+        }
         let Some(tree) = existing_tree(request) else { return };
-        let Ok(mut tree) = lock(tree) else {
+        let Ok(mut tree) = lock(tree, request) else {
             return abandon(tree); // after a panic nothing is saved; it was logged where it happened
         };
         if passing.first || passing.last || (passing.may_block && !tree.leases.is_empty()) {
@@ -38,7 +41,11 @@ impl Watcher for CommitPoints {
             let root = request.root();
             let (mut sets_cookie, mut is_used, mut shows_id) = (false, false, false);
             for slot in &mut tree.slots {
-                if let Some(header) = cookie(slot, root.is_https()) {
+                let header = cookie(slot, root.is_https());
+                if header.is_some() {
+                    slot.client_has = slot.session.id().filter(|_| matches!(slot.session.phase(), Phase::Stored(_))).cloned();
+                }
+                if let Some(header) = header {
                     // A fast redirect (mod_dir) gives the request that answers a table of its own; an error on top of it answers
                     // with that of the first request.
                     root.err_headers_out().add(c"Set-Cookie", &header);
@@ -55,9 +62,6 @@ impl Watcher for CommitPoints {
                 }
             }
             caching::protect(request, sets_cookie || shows_id, is_used);
-            if shows_id {
-                caching::hide_referrer(request);
-            }
         }
         if passing.last && request.main().is_none() {
             tree.ended = true;
@@ -70,6 +74,13 @@ impl Watcher for CommitPoints {
     }
 }
 
+/// Whether the pages here have links with ids.
+fn hides_ids(request: Request<'_>) -> bool {
+    request
+        .dir_config::<Config>()
+        .is_some_and(|config| config.own_store().is_some() && config.is_on(request.uri()) && !config.uses_cookies())
+}
+
 pub struct InsertFilter;
 
 impl RequestEvent for InsertFilter {
@@ -80,7 +91,7 @@ impl RequestEvent for InsertFilter {
             state(request).is_serving.store(true, Ordering::Relaxed);
         }
         // What a sub-request sends may keep the client waiting too, and with it the lease of the page.
-        let holds = || existing_tree(request).is_some_and(|tree| lock(tree).is_ok_and(|tree| !tree.leases.is_empty()));
+        let holds = || existing_tree(request).is_some_and(|tree| lock(tree, request).is_ok_and(|tree| !tree.leases.is_empty()));
         if is_on || request.main().is_none() || holds() {
             filter::add::<CommitPoints>(request);
         }
@@ -92,7 +103,7 @@ pub struct Suspended;
 
 impl RequestEvent for Suspended {
     fn run(request: Request<'_>) {
-        if let Some(Ok(mut tree)) = existing_tree(request).map(lock) {
+        if let Some(Ok(mut tree)) = existing_tree(request).map(|tree| lock(tree, request)) {
             if !tree.leases.is_empty() {
                 commit_all(&mut tree, request);
             }
@@ -108,7 +119,7 @@ pub struct LastResort;
 impl RequestEvent for LastResort {
     fn run(request: Request<'_>) {
         let Some(tree) = existing_tree(request) else { return };
-        let mut tree = match try_lock(tree) {
+        let mut tree = match try_lock(tree, request) {
             Ok(Some(tree)) => tree,
             Ok(None) => return,
             Err(Broken) => return abandon(tree),

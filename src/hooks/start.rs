@@ -186,6 +186,9 @@ impl ConfigHook for Prepare {
         }
         if let Some(why) = unusable_secrets(server, false) {
             server.log(Level::Error, format_args!("{why}; sessions there fail until that is mended"));
+            if !is_restart() {
+                return Err(());
+            }
         }
         for dir in directories {
             match examine(&dir, true) {

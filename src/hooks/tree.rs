@@ -2,6 +2,7 @@
 //! request, so a second open meets the first one's session.
 
 use std::any::Any;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
@@ -12,7 +13,7 @@ use crate::httpd::{Request, hook};
 use crate::repository::Error;
 use crate::session::{Id, Key, Ref, Session};
 
-use super::events::{Event, happened};
+use super::events::{Event, Events, happened};
 use super::lease::Holdings;
 use super::response::LastResort;
 
@@ -23,6 +24,8 @@ pub struct State {
     tree: OnceCell<Mutex<Tree>>,
     /// The handler of this request may run by now: who opens a session from here on uses it for the response.
     pub is_serving: AtomicBool,
+    /// What is to be announced once the tree is unlocked; in the first request.
+    pub events: Events,
     /// What a face keeps for one request of the tree.
     pub face: Mutex<Option<Box<dyn Any + Send>>>,
 }
@@ -61,6 +64,8 @@ pub struct Slot {
     pub presented: Option<Id>,
     /// The configuration that it was last opened under: most trees have one.
     pub opened_under: Option<Origin>,
+    /// The id that the client will come back with, as far as the headers have told: at first the one it presented.
+    pub client_has: Option<Id>,
     /// Opened by an id that the application named: cookies have nothing to do with it.
     pub by_id: bool,
     pub is_new: bool,
@@ -105,9 +110,42 @@ pub fn existing_tree(request: Request<'_>) -> Option<&Mutex<Tree>> {
     request.root().state::<State>()?.tree.get()
 }
 
+/// A tree that is locked. What happened meanwhile is announced once it is not: whoever is told may use the sessions of the request, and
+/// take his time.
+pub struct Guard<'t> {
+    /// `None`: being dropped.
+    tree: Option<MutexGuard<'t, Tree>>,
+    request: Request<'t>,
+}
+
+impl Deref for Guard<'_> {
+    type Target = Tree;
+
+    fn deref(&self) -> &Tree {
+        self.tree.as_deref().expect("locked")
+    }
+}
+
+impl DerefMut for Guard<'_> {
+    fn deref_mut(&mut self) -> &mut Tree {
+        self.tree.as_deref_mut().expect("locked")
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.tree = None;
+        if !std::thread::panicking()
+            && let Some(state) = self.request.root().state::<State>()
+        {
+            state.events.announce(self.request);
+        }
+    }
+}
+
 /// Waits for the tree; other threads of a handler are inside for moments only, or wait for a lease themselves.
-pub fn lock(tree: &Mutex<Tree>) -> Result<MutexGuard<'_, Tree>, Broken> {
-    tree.lock().map_err(|_| Broken)
+pub fn lock<'t>(tree: &'t Mutex<Tree>, request: Request<'t>) -> Result<Guard<'t>, Broken> {
+    tree.lock().map(|tree| Guard { tree: Some(tree), request }).map_err(|_| Broken)
 }
 
 /// After a panic: what the tree holds back from others is given up; the rest is not trusted.
@@ -118,9 +156,9 @@ pub fn abandon(tree: &Mutex<Tree>) {
 }
 
 /// For calls of a handler: `None` if another thread is inside.
-pub fn try_lock(tree: &Mutex<Tree>) -> Result<Option<MutexGuard<'_, Tree>>, Broken> {
+pub fn try_lock<'t>(tree: &'t Mutex<Tree>, request: Request<'t>) -> Result<Option<Guard<'t>>, Broken> {
     match tree.try_lock() {
-        Ok(guard) => Ok(Some(guard)),
+        Ok(tree) => Ok(Some(Guard { tree: Some(tree), request })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Poisoned(_)) => Err(Broken),
     }
@@ -159,7 +197,11 @@ impl Tree {
         match known {
             Some(index) => {
                 let of = &mut self.slots[index];
-                (of.by_id, of.presented) = (slot.by_id, slot.presented);
+                of.by_id &= slot.by_id;
+                of.send_again |= slot.send_again;
+                if of.presented.is_none() {
+                    (of.presented, of.client_has) = (slot.presented, slot.client_has);
+                }
                 index
             }
             None => {
@@ -176,6 +218,7 @@ impl Slot {
             settings,
             session,
             presented: None,
+            client_has: None,
             opened_under: None,
             by_id: false,
             is_new: false,
@@ -198,6 +241,16 @@ impl Slot {
     /// Whether it was read under a lease that the tree holds still.
     pub fn is_held(&self, leases: &Holdings) -> bool {
         self.leased.is_some_and(|key| leases.holds(&key) && self.session.key() == Some(&key))
+    }
+
+    /// Whether its id travels by cookie.
+    pub fn needs_cookie(&self) -> bool {
+        !self.by_id && self.settings.cookie().is_some()
+    }
+
+    /// Whether the client will come back with its id, if no further cookie is sent.
+    pub fn is_known_to_client(&self) -> bool {
+        !self.needs_cookie() || self.session.id().is_some_and(|id| self.client_has.as_ref() == Some(id))
     }
 
     /// Tells those who follow sessions. `was`: the reference it had before, if that has changed.

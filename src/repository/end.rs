@@ -1,46 +1,83 @@
 //! Ending a session: its storage goes, wherever it has moved.
 
-use super::{Error, MOST_MOVES, Repository};
+use super::{CIRCLE, Error, Repository, circle};
 use crate::session::session::Phase;
-use crate::session::{Key, Session, Stored, Timestamp};
-use crate::store::{self, Blob, Change, Outcome};
+use crate::session::{Alias, Id, Key, Session, Stored, Timestamp};
+use crate::store::{self, Blob, Change, Durability, Outcome, Store};
 
-impl Repository<'_> {
-    /// Takes the storage of a session away, if it is still the one that was loaded, and answers where it was; `None`: it was gone
-    /// already. To end a session is safe always, so a request that began under an id which is superseded by now ends it too.
-    ///
-    /// # Errors
-    /// The store failed: the session is as it was.
-    pub fn delete(&self, session: &mut Session) -> Result<Option<Key>, Error> {
-        let (Phase::Stored(_), Some(mut key)) = (session.phase(), session.key().copied()) else { return Ok(None) };
-        for _ in 0..=MOST_MOVES {
-            let mut moved = None;
-            let mut change = |found: Option<&Blob>| match found.map(|blob| Stored::decode(&blob.bytes)) {
-                Some(Ok(stored)) if stored.incarnation() != session.incarnation() => Change::Keep,
+/// What became of a session that was to be ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Its storage was under this key.
+    At(Key),
+    /// The record under this key was damaged, and was put aside.
+    PutAside(Key),
+    /// It had ended already.
+    Before,
+}
+
+/// Ends the session of this incarnation that is, or was, under `key`, wherever it has moved. To end a session is safe always, so this follows
+/// changes of privilege too. `passed` is shown the aliases on the way.
+///
+/// # Errors
+/// The store failed: the session is as it was.
+pub fn end(
+    store: &dyn Store,
+    mut key: Key,
+    incarnation: u64,
+    durability: Durability,
+    passed: &mut dyn FnMut(&Alias),
+) -> store::Result<Ended> {
+    for _ in 0..CIRCLE {
+        let mut moved = None;
+        let mut change = |found: Option<&Blob>| {
+            moved = None;
+            match found.map(|blob| Stored::decode(&blob.bytes)) {
+                Some(Ok(stored)) if stored.incarnation() != incarnation => Change::Keep,
                 Some(Ok(Stored::Session(_))) => Change::Delete,
                 Some(Ok(Stored::Alias(alias))) => {
                     moved = Some(alias);
                     Change::Keep
                 }
                 Some(Err(_)) | None => Change::Keep,
-            };
-            let outcome = match self.store.update(&key, self.terms.durability, &mut change) {
-                // What is damaged is no session any more; nobody shall come back to it.
-                Err(store::Error::Corrupt(_)) => {
-                    self.quarantine(&key)?;
-                    Outcome::Kept
-                }
-                other => other?,
-            };
-            let Some(alias) = moved else { return Ok((outcome == Outcome::Deleted).then_some(key)) };
+            }
+        };
+        match store.update(&key, durability, &mut change) {
+            Ok(Outcome::Deleted) => return Ok(Ended::At(key)),
+            Ok(_) => {}
+            // What is damaged is no session any more; nobody shall come back to it.
+            Err(store::Error::Corrupt(_)) => {
+                store.quarantine(&key, &|_| false)?;
+                return Ok(Ended::PutAside(key));
+            }
+            Err(error) => return Err(error),
+        }
+        let Some(alias) = moved else { return Ok(Ended::Before) };
+        passed(&alias);
+        key = alias.to;
+    }
+    Err(circle())
+}
+
+impl Repository<'_> {
+    /// Takes the storage of a session away, if it is still the one that was loaded, and answers where it was; `None`: it was gone already.
+    ///
+    /// # Errors
+    /// The store failed: the session is as it was.
+    pub fn delete(&self, session: &mut Session) -> Result<Option<Key>, Error> {
+        let (Phase::Stored(_), Some(key)) = (session.phase(), session.key().copied()) else { return Ok(None) };
+        let incarnation = session.incarnation();
+        let mut follow = |alias: &Alias| {
             if let (Some(id), Some(from)) = (session.id(), session.key())
                 && let Some(new) = alias.new_id(id, from)
             {
                 session.identify(new, alias.to);
             }
-            key = alias.to;
+        };
+        match end(self.store, key, incarnation, self.terms.durability, &mut follow)? {
+            Ended::At(key) => Ok(Some(key)),
+            Ended::PutAside(_) | Ended::Before => Ok(None),
         }
-        Ok(None)
     }
 
     /// `delete` of the ancestors: the storage goes, the session stays usable under its id.
@@ -62,8 +99,8 @@ impl Repository<'_> {
         Err(Error::Gone)
     }
 
-    /// Storage and values go; what is written from now on belongs to a new session with a new id. Answers where the
-    /// storage was, if there was any.
+    /// Storage and values go; what is written from now on belongs to a new session with a new id. Answers where the storage was, if there
+    /// was any.
     ///
     /// # Errors
     /// The store failed: the session is as it was.
@@ -73,11 +110,16 @@ impl Repository<'_> {
         Ok(ended)
     }
 
-    /// Puts a damaged record aside.
+    /// Puts aside what is damaged for those who have this id.
     ///
     /// # Errors
     /// The store failed.
-    pub fn quarantine(&self, key: &Key) -> store::Result<()> {
-        self.store.quarantine(key, &|blob| Stored::decode(&blob.bytes).is_err())
+    pub fn quarantine(&self, id: &Id, key: &Key) -> store::Result<()> {
+        let is_damaged = |blob: &Blob| match Stored::decode(&blob.bytes) {
+            Err(_) => true,
+            Ok(Stored::Session(record)) => record.open(id, key).is_err(),
+            Ok(Stored::Alias(alias)) => alias.is_damaged(id, key),
+        };
+        self.store.quarantine(key, &is_damaged)
     }
 }

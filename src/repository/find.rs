@@ -2,7 +2,8 @@
 
 use super::{Error, MOST_MOVES, Repository};
 use crate::session::record::CodecError;
-use crate::session::{Id, Key, Move, Record, Ref, Session, Stored, Timestamp};
+use crate::session::session::Phase;
+use crate::session::{Id, Key, Record, Ref, Session, Stored, Timestamp};
 use crate::store::{self, Blob};
 
 /// What an id leads to.
@@ -29,17 +30,9 @@ pub struct Live {
 
 #[derive(Debug)]
 pub struct Damage {
+    pub id: Id,
     pub key: Key,
     pub why: String,
-}
-
-/// Who asks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Asks {
-    /// A client that presents an id.
-    Client,
-    /// A request that began with the session: it follows wherever it moved, unless privileges changed.
-    Request,
 }
 
 impl Live {
@@ -51,14 +44,6 @@ impl Live {
 }
 
 impl Repository<'_> {
-    /// What an id leads to that a client presents.
-    ///
-    /// # Errors
-    /// The store failed, which is not "no session".
-    pub fn find(&self, id: &Id, now: Timestamp) -> store::Result<Lookup> {
-        self.follow(id, now, Asks::Client)
-    }
-
     /// The session of an id; `None`: there is none. It is renewed by its next save.
     ///
     /// # Errors
@@ -75,13 +60,17 @@ impl Repository<'_> {
         }
     }
 
-    /// Reads what the store holds of a session by now; its changes stay on top.
+    /// Reads what the store holds of a session by now; its changes stay on top. Of one that is not stored there is nothing to read.
     ///
     /// # Errors
     /// It is gone, it is damaged, or the store failed.
     pub fn reload(&self, session: &mut Session, now: Timestamp) -> Result<(), Error> {
-        let Some(id) = session.id().cloned() else { return Ok(()) };
-        match self.follow(&id, now, Asks::Request)? {
+        let id = match (session.phase(), session.id()) {
+            (Phase::Gone, _) => return Err(Error::Gone),
+            (Phase::Stored(_), Some(id)) => id.clone(),
+            _ => return Ok(()),
+        };
+        match self.find(&id, now)? {
             Lookup::Live(live) if live.record.incarnation == session.incarnation() => {
                 session.identify(live.id, live.key);
                 session.reloaded(live.record, live.expires);
@@ -95,11 +84,15 @@ impl Repository<'_> {
         }
     }
 
-    fn follow(&self, id: &Id, now: Timestamp, asks: Asks) -> store::Result<Lookup> {
+    /// What an id leads to by now.
+    ///
+    /// # Errors
+    /// The store failed, which is not "no session".
+    pub fn find(&self, id: &Id, now: Timestamp) -> store::Result<Lookup> {
         let (mut id, mut key) = (id.clone(), self.key(id));
         let mut incarnation = None;
         for _ in 0..=MOST_MOVES {
-            let stored = match self.read(&key)? {
+            let stored = match self.read(&id, &key)? {
                 Ok(Some(stored)) => stored,
                 Ok(None) => return Ok(Lookup::Nothing),
                 Err(instead) => return Ok(instead),
@@ -107,7 +100,7 @@ impl Repository<'_> {
             if *incarnation.get_or_insert(stored.0.incarnation()) != stored.0.incarnation() {
                 return Ok(Lookup::Nothing); // under the new id another session has begun
             }
-            let damaged = |why: &str| Ok(Lookup::Damaged(Damage { key, why: why.to_owned() }));
+            let damaged = |id: Id, why: &str| Ok(Lookup::Damaged(Damage { id, key, why: why.to_owned() }));
             match stored {
                 (Stored::Session(record), expires) => {
                     return match record.open(&id, &key) {
@@ -115,17 +108,16 @@ impl Repository<'_> {
                             Ok(Lookup::Live(Box::new(Live { id, key, record, expires })))
                         }
                         Ok(_) => Ok(Lookup::Nothing),
-                        Err(error) => damaged(&error.to_string()),
+                        Err(error) => damaged(id, &error.to_string()),
                     };
                 }
                 (Stored::Alias(alias), _) => {
-                    let leads_on = alias.leads_on(now) || (asks == Asks::Request && alias.kind == Move::Moved);
-                    if !leads_on {
+                    if !alias.leads_on(now) {
                         return Ok(Lookup::Superseded(key.reference()));
                     }
                     match alias.new_id(&id, &key) {
                         Some(new) if self.key(&new) == alias.to => (id, key) = (new, alias.to),
-                        _ => return damaged("the seal of its new id is broken"),
+                        _ => return damaged(id, "the seal of its new id is broken"),
                     }
                 }
             }
@@ -135,8 +127,8 @@ impl Repository<'_> {
 
     /// What is stored under a key, or what to answer instead.
     #[allow(clippy::type_complexity)]
-    fn read(&self, key: &Key) -> store::Result<Result<Option<(Stored, Timestamp)>, Lookup>> {
-        let damaged = |why: String| Ok(Err(Lookup::Damaged(Damage { key: *key, why })));
+    fn read(&self, id: &Id, key: &Key) -> store::Result<Result<Option<(Stored, Timestamp)>, Lookup>> {
+        let damaged = |why: String| Ok(Err(Lookup::Damaged(Damage { id: id.clone(), key: *key, why })));
         let Blob { expires, bytes } = match self.store.load(key) {
             Ok(Some(blob)) => blob,
             Ok(None) => return Ok(Ok(None)),

@@ -34,9 +34,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::session::time::MICROS;
 use crate::session::{Expiry, Id, Key, Scope, Session, Timestamp};
-use crate::store::{Durability, Store};
+use crate::store::{self, Durability, Store};
 
+pub use end::{Ended, end};
 pub use find::{Damage, Live, Lookup};
+pub use regenerate::{NewId, Regenerated};
 pub use save::Saved;
 
 /// The rules that hold for the sessions of a scope: the values of directives, or the defaults of a program outside of httpd.
@@ -91,13 +93,21 @@ pub enum Error {
     #[error("the session is damaged: {0}")]
     Corrupt(String),
     #[error(transparent)]
-    Store(#[from] crate::store::Error),
+    Store(#[from] store::Error),
     #[error("the kernel has no random numbers: {0}")]
     Random(#[from] getrandom::Error),
 }
 
-/// An id leads over so many others to its session at most: whoever changes it more often within the grace is not served by following.
-const MOST_MOVES: usize = 8;
+/// An id that is presented leads over so many others to its session at most: whoever changes it more often within the grace is not served
+/// by following.
+const MOST_MOVES: usize = 64;
+
+/// No session moves as often as this while a request is at work: aliases that lead in a circle were made by somebody else.
+const CIRCLE: usize = 10_000;
+
+fn circle() -> store::Error {
+    store::Error::Unusable("the aliases of a session lead in a circle: somebody wrote into the store".into())
+}
 
 /// The wall clock, as records hold it.
 #[must_use]

@@ -4,126 +4,169 @@
 //! nobody knows yet, and then the old key becomes an alias, unless the record there has changed meanwhile: then once more. A process that
 //! dies in between leaves the session under its old id, and a copy that nobody can find and that ends by itself.
 
-use super::{Error, MOST_MOVES, Repository, draw};
+use super::{CIRCLE, Error, Repository, Saved, circle, draw};
 use crate::faults;
-use crate::session::session::Phase;
+use crate::session::session::{Merged, Phase};
 use crate::session::{Alias, Id, Key, Move, Session, Stored, Timestamp};
-use crate::store::{Blob, Change, Outcome};
+use crate::store::{self, Blob, Change, Outcome};
 
 /// Each further attempt means that another request has stored something in between.
 const MOST_ATTEMPTS: usize = 100;
 
+/// An id that nobody has had.
+#[derive(Debug)]
+pub struct NewId {
+    id: Id,
+    key: Key,
+}
+
+impl NewId {
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Regenerated {
+    /// It has the new id.
+    Moved,
+    /// Another request has just moved it: its id is as new, and counts.
+    Joined,
+    /// Nothing is stored yet: an id is drawn when it is needed.
+    Drawn,
+    /// Its last value went with this request, and so did its storage, which was under this key.
+    Emptied(Key),
+}
+
 impl Repository<'_> {
+    /// An id to move a session to.
+    ///
+    /// # Errors
+    /// There is no randomness.
+    pub fn new_id(&self) -> Result<NewId, Error> {
+        let (id, key) = self.draw_id()?;
+        Ok(NewId { id, key })
+    }
+
     /// Gives a session another id, with its values and its changes so far, which are stored now. The old id leads to it for the grace, or
-    /// with `Move::Superseded` no more. `false`: nothing is stored yet, so there was nothing to move.
+    /// with `Move::Superseded` no more.
     ///
     /// # Errors
     /// It is gone, too large or damaged, or the store failed: it keeps its id.
-    pub fn regenerate(&self, session: &mut Session, kind: Move, now: Timestamp) -> Result<bool, Error> {
+    pub fn regenerate(&self, session: &mut Session, kind: Move, now: Timestamp) -> Result<Regenerated, Error> {
+        self.regenerate_to(session, kind, &self.new_id()?, now)
+    }
+
+    /// [`Repository::regenerate`] to an id that was drawn before, so that its lease could be taken.
+    ///
+    /// # Errors
+    /// As [`Repository::regenerate`].
+    pub fn regenerate_to(&self, session: &mut Session, kind: Move, new: &NewId, now: Timestamp) -> Result<Regenerated, Error> {
         match session.phase() {
             Phase::New | Phase::Removed => {
                 session.forget_id();
-                Ok(false)
+                return Ok(Regenerated::Drawn);
             }
-            Phase::Gone => Err(Error::Gone),
-            Phase::Stored(_) => self.move_on(session, kind, now),
+            Phase::Gone => return Err(Error::Gone),
+            Phase::Stored(_) => {}
         }
+        let mut copied = false;
+        let moved = self.move_on(session, kind, new, &mut copied, now);
+        if copied && !matches!(moved, Ok(Regenerated::Moved)) {
+            // Nobody can find the copy; if it cannot be taken away, it ends by itself.
+            let _ = self.store.update(&new.key, self.terms.durability, &mut |_| Change::Delete);
+        }
+        if matches!(moved, Err(Error::Gone)) {
+            session.gone();
+        }
+        moved
     }
 
-    fn move_on(&self, session: &mut Session, kind: Move, now: Timestamp) -> Result<bool, Error> {
-        let (id, key) = self.draw_id()?;
-        let new = New { id, key };
-        let mut stored = false;
-        let moved = self.try_to_move(session, kind, &new, &mut stored, now);
-        if stored && !matches!(moved, Ok(Moved::ByUs)) {
-            let discarded = self.store.update(&new.key, self.terms.durability, &mut |_| Change::Delete);
-            if moved.is_ok() {
-                discarded?;
-            }
-        }
-        match moved? {
-            Moved::ByUs => Ok(true),
-            Moved::Emptied => Ok(false),
-            // Its id is as new as ours; what there is to store goes there.
-            Moved::ByAnother => self.save(session, now).map(|_| true),
-        }
-    }
-
-    fn try_to_move(&self, session: &mut Session, kind: Move, new: &New, stored: &mut bool, now: Timestamp) -> Result<Moved, Error> {
-        let mut moves = 0;
-        for _ in 0..MOST_ATTEMPTS {
+    /// `copied`: a copy under the new key is nobody's unless the session has moved.
+    fn move_on(&self, session: &mut Session, kind: Move, new: &NewId, copied: &mut bool, now: Timestamp) -> Result<Regenerated, Error> {
+        let mut attempts = 0;
+        for _ in 0..CIRCLE {
             let (Some(id), Some(key)) = (session.id().cloned(), session.key().copied()) else { return Err(Error::Gone) };
-            let found = self.store.load(&key)?;
+            let found = match self.store.load(&key) {
+                Err(store::Error::Corrupt(path)) => return Err(Error::Corrupt(path.display().to_string())),
+                other => other?,
+            };
             let (newest, expires) = match self.newest(session, found.as_ref())? {
                 Ok(newest) => newest,
-                Err(alias) => match alias.new_id(&id, &key) {
-                    Some(elsewhere) if moves < MOST_MOVES => {
-                        session.identify(elsewhere, alias.to);
-                        if kind == Move::Moved {
-                            return Ok(Moved::ByAnother);
-                        }
-                        moves += 1;
-                        continue;
+                Err(alias) => {
+                    let leads_on = alias.leads_on(now);
+                    let elsewhere = alias.new_id(&id, &key).filter(|_| leads_on).ok_or(Error::Gone)?;
+                    session.identify(elsewhere, alias.to);
+                    if kind == Move::Moved {
+                        self.reload(session, now)?;
+                        return self.save(session, now).map(|_| Regenerated::Joined);
                     }
-                    _ => {
-                        session.gone();
-                        return Err(Error::Gone);
-                    }
-                },
+                    continue;
+                }
             };
-            let Some((record, expires)) = session.merged(newest, expires, &self.terms.expiry, now) else {
-                session.gone();
-                return Err(Error::Gone);
-            };
+            let Merged { record, expires, .. } = session.merged(newest, expires, &self.terms.expiry, now).ok_or(Error::Gone)?;
             if record.is_empty() {
-                self.save(session, now)?; // its last value goes with this request, and so does its storage
-                session.forget_id();
-                return Ok(Moved::Emptied);
+                match self.save(session, now)? {
+                    Saved::Deleted => {
+                        session.forget_id();
+                        return Ok(Regenerated::Emptied(key));
+                    }
+                    _ => continue, // somebody has just stored something
+                }
+            }
+            attempts += 1;
+            if attempts > MOST_ATTEMPTS {
+                let why = "the session changed too often while its id was changed: try again";
+                return Err(Error::Store(store::Error::Unusable(why.into())));
             }
             let blob = self.blob(session, (&new.id, &new.key), &record, expires)?;
-            *stored = if *stored {
+            *copied = if *copied {
                 self.store.update(&new.key, self.terms.durability, &mut |_| Change::Write(blob.clone()))? == Outcome::Written
             } else {
                 self.store.create(&new.key, &blob, self.terms.durability)?
             };
-            if !*stored {
-                continue; // taken, or swept away: as good as never
+            if !*copied {
+                continue; // an administrator ended what looked like a session
             }
             faults::die_at("regenerate");
-            if self.leave_alias(session, kind, (&id, &key), new, found.as_ref(), now)? {
+            if self.leave_alias(session, kind, (&id, &key), new, found.as_ref(), copied, now)? {
                 session.identify(new.id.clone(), new.key);
                 session.saved(record, expires);
-                return Ok(Moved::ByUs);
+                return Ok(Regenerated::Moved);
             }
         }
-        Err(Error::Store(crate::store::Error::Unusable("the session changed too often while its id was changed: try again".into())))
+        Err(circle().into())
     }
 
     /// Puts the alias where the session was. `false`: something else is there by now.
+    #[allow(clippy::too_many_arguments)]
     fn leave_alias(
         &self,
         session: &Session,
         kind: Move,
         old: (&Id, &Key),
-        new: &New,
+        new: &NewId,
         found: Option<&Blob>,
+        copied: &mut bool,
         now: Timestamp,
     ) -> Result<bool, Error> {
         let grace_ends = if kind == Move::Moved { now.plus(self.terms.grace) } else { now };
         let alias = Alias::new(session.incarnation(), kind, old, (&new.id, &new.key), grace_ends, draw()?);
         let blob = Blob { expires: alias.expires(now), bytes: Stored::Alias(alias).encode() };
-        let mut change = |newest: Option<&Blob>| if newest == found { Change::Write(blob.clone()) } else { Change::Keep };
-        Ok(self.store.update(old.1, self.terms.durability, &mut change)? == Outcome::Written)
+        // Nothing of what was there is to come back, whatever becomes of the alias.
+        let mut change = |newest: Option<&Blob>| if newest == found { Change::Replace(blob.clone()) } else { Change::Keep };
+        match self.store.update(old.1, self.terms.durability, &mut change) {
+            Ok(outcome) => Ok(outcome == Outcome::Written),
+            Err(error) => {
+                // It may have been done all the same: what cannot be told was lost on the way back.
+                let there = self.store.load(old.1);
+                if matches!(&there, Ok(Some(newest)) if *newest == blob) {
+                    return Ok(true);
+                }
+                *copied &= matches!(&there, Ok(newest) if newest.as_ref() == found); // else the copy may be what the old id leads to
+                Err(error.into())
+            }
+        }
     }
-}
-
-struct New {
-    id: Id,
-    key: Key,
-}
-
-enum Moved {
-    ByUs,
-    ByAnother,
-    Emptied,
 }

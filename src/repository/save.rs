@@ -1,8 +1,8 @@
 //! Writing a session: its changes go on top of the newest record, as one step of the store.
 
-use super::{Error, MOST_MOVES, Repository, draw};
+use super::{CIRCLE, Error, Repository, circle, draw};
 use crate::session::record::CodecError;
-use crate::session::session::Intent;
+use crate::session::session::{Intent, Merged, Phase};
 use crate::session::{Alias, Id, Key, Record, Session, Stored, Timestamp};
 use crate::store::{self, Blob, Change, Outcome};
 
@@ -13,7 +13,7 @@ pub enum Saved {
     Nothing,
     Created,
     Changed {
-        /// The expiry was moved.
+        /// A renewal was due, and is written with it.
         renewed: bool,
     },
     /// Its last value went: only a session with values is stored.
@@ -22,13 +22,10 @@ pub enum Saved {
 
 /// What an update of one key came to.
 enum Step {
-    Done(Saved),
+    Done(Merged, Outcome),
     /// The session has moved on.
     Moved(Alias),
 }
-
-/// What is to become of the record that is there.
-type Plan = Result<(Record, Timestamp), Refused>;
 
 enum Refused {
     Moved(Alias),
@@ -44,6 +41,8 @@ impl Repository<'_> {
         match session.intent(&self.terms.expiry, now) {
             Intent::Create => self.create(session, now),
             Intent::Update => self.update(session, now),
+            // Nothing revives it, so these changes are lost, and their request is to know.
+            Intent::Nothing if session.phase() == Phase::Gone && session.has_changes() => Err(Error::Gone),
             Intent::Nothing => Ok(Saved::Nothing),
         }
     }
@@ -74,19 +73,32 @@ impl Repository<'_> {
         if too_large { Err(Error::TooLarge) } else { Ok(Blob { expires, bytes }) }
     }
 
-    /// Writes the changes of a stored session, wherever it has moved meanwhile.
+    /// Writes the changes of a stored session, wherever it has moved meanwhile. Behind the end of a grace they arrive still, for this request
+    /// began before; but it does not learn the new id or what is under it.
     pub(super) fn update(&self, session: &mut Session, now: Timestamp) -> Result<Saved, Error> {
-        for _ in 0..=MOST_MOVES {
-            let (Some(id), Some(key)) = (session.id().cloned(), session.key().copied()) else { break };
-            match self.update_at(session, &id, &key, now)? {
-                Step::Done(saved) => return Ok(saved),
-                Step::Moved(alias) => match alias.new_id(&id, &key) {
-                    Some(new) => session.identify(new, alias.to),
-                    None => break, // a change of privilege: what the old id began does not reach it
-                },
+        let (Some(mut id), Some(mut key)) = (session.id().cloned(), session.key().copied()) else { return self.lost(session) };
+        let mut in_time = true;
+        for _ in 0..CIRCLE {
+            match self.update_at(session, (&id, &key), now)? {
+                Some(Step::Done(merged, outcome)) if in_time => {
+                    session.identify(id, key);
+                    return Ok(done(session, merged, outcome));
+                }
+                Some(Step::Done(..)) => {
+                    session.revert();
+                    session.gone();
+                    return Ok(Saved::Changed { renewed: false });
+                }
+                Some(Step::Moved(alias)) => {
+                    // None: a change of privilege. What the old id began does not reach it.
+                    let Some(new) = alias.new_id(&id, &key) else { return self.lost(session) };
+                    in_time &= alias.leads_on(now);
+                    (id, key) = (new, alias.to);
+                }
+                None => return self.lost(session),
             }
         }
-        self.lost(session)
+        Err(circle().into())
     }
 
     /// The session is not there any more, which a mere renewal need not tell.
@@ -95,56 +107,46 @@ impl Repository<'_> {
         if session.has_changes() { Err(Error::Gone) } else { Ok(Saved::Nothing) }
     }
 
-    fn update_at(&self, session: &mut Session, id: &Id, key: &Key, now: Timestamp) -> Result<Step, Error> {
-        let renews = session.renews();
+    /// `None`: it is not there.
+    fn update_at(&self, session: &Session, at: (&Id, &Key), now: Timestamp) -> Result<Option<Step>, Error> {
         let mut plan = Err(Refused::Error(Error::Gone));
-        let outcome = {
-            let session = &*session;
-            let mut change = |found: Option<&Blob>| {
-                let change;
-                (plan, change) = self.plan(session, (id, key), found, now);
-                change
-            };
-            self.store.update(key, self.terms.durability, &mut change)
+        let mut change = |found: Option<&Blob>| {
+            let change;
+            (plan, change) = self.plan(session, at, found, now);
+            change
         };
-        let outcome = match outcome {
+        let outcome = match self.store.update(at.1, self.terms.durability, &mut change) {
             Err(store::Error::Corrupt(path)) => return Err(Error::Corrupt(path.display().to_string())),
             other => other?,
         };
         match plan {
-            Ok((record, expires)) if outcome == Outcome::Deleted => {
-                session.saved(record, expires);
-                session.removed();
-                Ok(Step::Done(Saved::Deleted))
-            }
-            Ok((record, expires)) => {
-                session.saved(record, expires);
-                Ok(Step::Done(if outcome == Outcome::Written { Saved::Changed { renewed: renews } } else { Saved::Nothing }))
-            }
-            Err(Refused::Moved(alias)) => Ok(Step::Moved(alias)),
-            Err(Refused::Error(Error::Gone)) => self.lost(session).map(Step::Done),
+            Ok(merged) => Ok(Some(Step::Done(merged, outcome))),
+            Err(Refused::Moved(alias)) => Ok(Some(Step::Moved(alias))),
+            Err(Refused::Error(Error::Gone)) => Ok(None),
             Err(Refused::Error(error)) => Err(error),
         }
     }
 
     /// What a commit makes of the newest record.
-    fn plan(&self, session: &Session, (id, key): (&Id, &Key), found: Option<&Blob>, now: Timestamp) -> (Plan, Change) {
+    fn plan(&self, session: &Session, at: (&Id, &Key), found: Option<&Blob>, now: Timestamp) -> (Result<Merged, Refused>, Change) {
         let refuse = |why| (Err(why), Change::Keep);
-        let (newest, expires) = match newest(session, (id, key), found) {
+        let (newest, expires, was_sealed) = match newest(session, at, found) {
             Ok(newest) => newest,
             Err(why) => return refuse(why),
         };
         if !session.has_changes() && !session.touch_due(&newest, expires, &self.terms.expiry, now) {
-            return (Ok((newest, expires)), Change::Keep); // another request has just renewed it
+            return (Ok(Merged { record: newest, expires, renews: false }), Change::Keep); // another request has just renewed it
         }
-        let Some((record, expires)) = session.merged(newest, expires, &self.terms.expiry, now) else {
+        let Some(merged) = session.merged(newest, expires, &self.terms.expiry, now) else {
             return refuse(Refused::Error(Error::Gone));
         };
-        if record.is_empty() {
-            return (Ok((record, expires)), Change::Delete);
+        if merged.record.is_empty() {
+            return (Ok(merged), Change::Delete);
         }
-        match self.blob(session, (id, key), &record, expires) {
-            Ok(blob) => (Ok((record, expires)), Change::Write(blob)),
+        match self.blob(session, at, &merged.record, merged.expires) {
+            // What could be read before is not to stay beside what is sealed.
+            Ok(blob) if self.terms.sealed && !was_sealed => (Ok(merged), Change::Replace(blob)),
+            Ok(blob) => (Ok(merged), Change::Write(blob)),
             Err(error) => refuse(Refused::Error(error)),
         }
     }
@@ -153,15 +155,28 @@ impl Repository<'_> {
     pub(super) fn newest(&self, session: &Session, blob: Option<&Blob>) -> Result<Result<(Record, Timestamp), Alias>, Error> {
         let (Some(id), Some(key)) = (session.id(), session.key()) else { return Err(Error::Gone) };
         match newest(session, (id, key), blob) {
-            Ok(newest) => Ok(Ok(newest)),
+            Ok((record, expires, _)) => Ok(Ok((record, expires))),
             Err(Refused::Moved(alias)) => Ok(Err(alias)),
             Err(Refused::Error(error)) => Err(error),
         }
     }
 }
 
-/// The newest record, if it is of the session that was loaded.
-fn newest(session: &Session, (id, key): (&Id, &Key), found: Option<&Blob>) -> Plan {
+/// After an update of the key that the session has by now.
+fn done(session: &mut Session, Merged { record, expires, renews }: Merged, outcome: Outcome) -> Saved {
+    session.saved(record, expires);
+    match outcome {
+        Outcome::Written => Saved::Changed { renewed: renews },
+        Outcome::Kept => Saved::Nothing,
+        Outcome::Deleted => {
+            session.removed();
+            Saved::Deleted
+        }
+    }
+}
+
+/// The newest record, if it is of the session that was loaded, and whether it was sealed.
+fn newest(session: &Session, (id, key): (&Id, &Key), found: Option<&Blob>) -> Result<(Record, Timestamp, bool), Refused> {
     let gone = || Refused::Error(Error::Gone);
     let damaged = |error: CodecError| Refused::Error(Error::Corrupt(error.to_string()));
     let found = found.ok_or_else(gone)?;
@@ -174,6 +189,9 @@ fn newest(session: &Session, (id, key): (&Id, &Key), found: Option<&Blob>) -> Pl
     }
     match stored {
         Stored::Alias(alias) => Err(Refused::Moved(alias)),
-        Stored::Session(record) => Ok((record.open(id, key).map_err(damaged)?, found.expires)),
+        Stored::Session(record) => {
+            let sealed = record.values.count().is_none();
+            Ok((record.open(id, key).map_err(damaged)?, found.expires, sealed))
+        }
     }
 }

@@ -1,13 +1,13 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
 use tempfile::TempDir;
 
 use super::*;
 use crate::session::session::Phase;
 use crate::session::{Move, Stored, Value};
 use crate::store::file::{FileStore, directory};
-use crate::store::{Blob, Change, Cursor, Entry, Outcome, Result as StoreResult, Sweep};
+use crate::store::{Blob, Change, Entry, Store};
+
+mod meanwhile;
+mod sealing;
 
 const NOW: Timestamp = Timestamp(1_000_000_000_000);
 
@@ -73,7 +73,7 @@ fn a_moved_session_is_found_by_its_old_id_within_the_grace_and_by_its_new_one_fo
     let old = ground.begin();
     let mut session = ground.open(&old, NOW);
     session.set("n", Value::Int(2)).unwrap();
-    assert!(ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap());
+    assert_eq!(ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap(), Regenerated::Moved);
     assert_ne!(session.id(), old.id());
     assert_eq!(session.incarnation(), old.incarnation());
 
@@ -112,16 +112,23 @@ fn an_old_id_leads_over_several_new_ones_and_no_further_than_that() {
 }
 
 #[test]
-fn what_a_request_began_before_the_move_arrives_also_after_the_grace() {
-    let mut ground = ground();
-    ground.terms.grace = 0;
-    let mut slow = ground.begin();
-    slow.add("n", 10).unwrap();
-    let mut session = ground.open(&slow, NOW);
-    ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap();
-    assert_eq!(ground.sessions().save(&mut slow, NOW.plus(60 * MICROS)).unwrap(), Saved::Changed { renewed: false });
-    assert_eq!(slow.id(), session.id(), "it goes on under the new id");
-    assert_eq!(value(&ground.open(&session, NOW), "n"), 11);
+fn what_a_request_began_before_the_move_arrives_also_after_the_grace_but_then_it_learns_nothing() {
+    for grace in [0, 100 * MICROS] {
+        let mut ground = ground();
+        ground.terms.grace = grace;
+        let mut slow = ground.begin();
+        slow.add("n", 10).unwrap();
+        let mut session = ground.open(&slow, NOW);
+        session.set("secret", Value::Int(1)).unwrap();
+        ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap();
+        let (old, later) = (slow.id().cloned(), NOW.plus(60 * MICROS));
+        assert_eq!(ground.sessions().save(&mut slow, later).unwrap(), Saved::Changed { renewed: false });
+        assert_eq!(value(&ground.open(&session, later), "n"), 11);
+        let knows = (slow.id() == session.id(), slow.values().get("secret").is_some(), slow.phase() == Phase::Gone);
+        assert_eq!(knows, if grace == 0 { (false, false, true) } else { (true, true, false) });
+        assert_eq!(slow.id() == old.as_ref(), grace == 0);
+        assert_eq!(ground.sessions().reload(&mut slow, later).is_ok(), grace > 0);
+    }
 }
 
 #[test]
@@ -159,7 +166,7 @@ fn of_two_requests_that_move_a_session_one_wins_and_both_go_on_with_it() {
     one.add("n", 1).unwrap();
     other.add("n", 1).unwrap();
     ground.sessions().regenerate(&mut one, Move::Moved, NOW).unwrap();
-    assert!(ground.sessions().regenerate(&mut other, Move::Moved, NOW).unwrap());
+    assert_eq!(ground.sessions().regenerate(&mut other, Move::Moved, NOW).unwrap(), Regenerated::Joined);
     assert_eq!(one.id(), other.id());
     assert_eq!(value(&ground.open(&one, NOW), "n"), 3);
     assert_eq!(ground.live(), 1, "no copy is left behind");
@@ -180,80 +187,12 @@ fn a_change_of_privilege_moves_what_another_request_has_just_moved() {
     assert_eq!(ground.live(), 1);
 }
 
-/// Lets another request in once: just before an update.
-struct Interrupted<'s> {
-    store: &'s FileStore,
-    meanwhile: Box<dyn Fn() + Send + Sync + 's>,
-    done: AtomicBool,
-}
-
-impl Store for Interrupted<'_> {
-    fn create(&self, key: &Key, blob: &Blob, durability: Durability) -> StoreResult<bool> {
-        self.store.create(key, blob, durability)
-    }
-    fn load(&self, key: &Key) -> StoreResult<Option<Blob>> {
-        self.store.load(key)
-    }
-    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> StoreResult<Outcome> {
-        if !self.done.swap(true, Ordering::Relaxed) {
-            (self.meanwhile)();
-        }
-        self.store.update(key, durability, change)
-    }
-    fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> StoreResult<()> {
-        self.store.quarantine(key, is_damaged)
-    }
-    fn sweep(&self, before: Timestamp, slice: Duration, from: Cursor, removed: &mut dyn FnMut(&Key, &Blob)) -> StoreResult<Sweep> {
-        self.store.sweep(before, slice, from, removed)
-    }
-    fn each(&self, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> StoreResult<()> {
-        self.store.each(visit)
-    }
-}
-
-/// Moves a session while `meanwhile` is done to it by another request, between the two steps of the move.
-fn move_while(ground: &Ground, session: &mut Session, kind: Move, meanwhile: impl Fn() + Send + Sync) -> Result<bool, Error> {
-    let store = Interrupted { store: &ground.store, meanwhile: Box::new(meanwhile), done: AtomicBool::new(false) };
-    Repository { store: &store, terms: &ground.terms }.regenerate(session, kind, NOW)
-}
-
-#[test]
-fn what_is_stored_while_a_session_moves_moves_with_it() {
-    let ground = ground();
-    let mut session = ground.begin();
-    let id = session.id().cloned().unwrap();
-    session.add("n", 1).unwrap();
-    let moved = move_while(&ground, &mut session, Move::Superseded, || {
-        let mut other = ground.sessions().open(&id, NOW).unwrap().unwrap();
-        other.add("n", 100).unwrap();
-        other.set("theirs", Value::Int(7)).unwrap();
-        ground.sessions().save(&mut other, NOW).unwrap();
-    });
-    assert!(moved.unwrap());
-    let found = ground.open(&session, NOW);
-    assert_eq!((value(&found, "n"), value(&found, "theirs")), (102, 7));
-    assert_eq!(ground.live(), 1);
-}
-
-#[test]
-fn what_ends_while_it_moves_has_ended_and_no_copy_is_left() {
-    let ground = ground();
-    let mut session = ground.begin();
-    let id = session.id().cloned().unwrap();
-    let moved = move_while(&ground, &mut session, Move::Moved, || {
-        let mut other = ground.sessions().open(&id, NOW).unwrap().unwrap();
-        ground.sessions().invalidate(&mut other, NOW).unwrap();
-    });
-    assert!(matches!(moved, Err(Error::Gone)));
-    assert!(ground.records().is_empty());
-}
-
 #[test]
 fn a_session_that_is_not_stored_draws_another_id_when_it_needs_one() {
     let ground = ground();
     let mut session = ground.sessions().blank(NOW);
     let (before, _) = ground.sessions().identify(&mut session).unwrap();
-    assert!(!ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap());
+    assert!(matches!(ground.sessions().regenerate(&mut session, Move::Moved, NOW), Ok(Regenerated::Drawn | Regenerated::Emptied(_))));
     assert_ne!(ground.sessions().identify(&mut session).unwrap().0, before);
 }
 
@@ -262,41 +201,9 @@ fn a_session_that_is_emptied_and_moved_is_gone() {
     let ground = ground();
     let mut session = ground.begin();
     session.clear();
-    assert!(!ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap());
+    assert!(matches!(ground.sessions().regenerate(&mut session, Move::Moved, NOW), Ok(Regenerated::Drawn | Regenerated::Emptied(_))));
     assert!(ground.records().is_empty());
     assert_eq!((session.phase(), session.id()), (Phase::Removed, None));
-}
-
-#[test]
-fn sealed_values_move_and_merge_and_no_file_shows_them() {
-    let mut ground = ground();
-    ground.terms.sealed = true;
-    let mut session = ground.sessions().blank(NOW);
-    session.set("secret", Value::Text("the plain text".into())).unwrap();
-    ground.sessions().save(&mut session, NOW).unwrap();
-    let mut slow = ground.open(&session, NOW);
-    ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap();
-    slow.set("more", Value::Int(2)).unwrap();
-    ground.sessions().save(&mut slow, NOW).unwrap();
-    let found = ground.open(&session, NOW);
-    assert_eq!((found.values().get("secret"), value(&found, "more")), (Some(&Value::Text("the plain text".into())), 2));
-    for stored in ground.records() {
-        assert!(!String::from_utf8_lossy(&stored.encode()).contains("plain"), "{stored:?}");
-    }
-}
-
-#[test]
-fn sealing_may_be_switched_on_and_off_while_sessions_live() {
-    let mut ground = ground();
-    let mut session = ground.begin();
-    for sealed in [true, false, true] {
-        ground.terms.sealed = sealed;
-        session = ground.open(&session, NOW);
-        session.add("n", 1).unwrap();
-        ground.sessions().save(&mut session, NOW).unwrap();
-        assert!(ground.records().iter().all(|stored| matches!(stored, Stored::Session(r) if r.clone().plain().is_none() == sealed)));
-    }
-    assert_eq!(value(&session, "n"), 4);
 }
 
 #[test]
@@ -310,4 +217,78 @@ fn an_owner_alone_is_worth_a_record_and_without_one_and_values_it_goes() {
     session.set_user(None);
     assert_eq!(ground.sessions().save(&mut session, NOW).unwrap(), Saved::Deleted);
     assert!(ground.records().is_empty());
+}
+
+#[test]
+fn who_writes_all_the_time_is_renewed_in_time() {
+    let ground = ground();
+    let mut session = ground.begin();
+    let mut renewals = 0;
+    for second in 1..=3600 {
+        let now = NOW.plus(second * MICROS);
+        session = ground.open(&session, now);
+        session.add("n", 1).unwrap();
+        renewals += u32::from(ground.sessions().save(&mut session, now).unwrap() == Saved::Changed { renewed: true });
+    }
+    assert_eq!(renewals, 3600 / 30, "one in each touch interval");
+}
+
+#[test]
+fn a_log_out_finds_its_session_behind_any_number_of_moves() {
+    let ground = ground();
+    let mut slow = ground.begin();
+    let mut session = ground.open(&slow, NOW);
+    for _ in 0..200 {
+        ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap();
+    }
+    assert_eq!(ground.sessions().invalidate(&mut slow, NOW).unwrap().as_ref(), session.key());
+    assert_eq!(ground.live(), 0);
+}
+
+#[test]
+fn what_is_changed_after_the_answer_gone_is_not_answered_as_saved() {
+    let ground = ground();
+    let mut slow = ground.begin();
+    let mut session = ground.open(&slow, NOW);
+    ground.sessions().invalidate(&mut session, NOW).unwrap();
+    for _ in 0..2 {
+        slow.add("n", 1).unwrap();
+        assert!(matches!(ground.sessions().save(&mut slow, NOW), Err(Error::Gone)));
+    }
+}
+
+#[test]
+fn of_a_session_that_is_not_stored_there_is_nothing_to_read() {
+    let ground = ground();
+    let mut removed = ground.begin();
+    ground.sessions().remove(&mut removed).unwrap();
+    let mut new = ground.sessions().blank(NOW);
+    ground.sessions().identify(&mut new).unwrap();
+    for session in [&mut removed, &mut new] {
+        ground.sessions().reload(session, NOW).unwrap();
+        session.set("n", Value::Int(2)).unwrap();
+        assert_eq!(ground.sessions().save(session, NOW).unwrap(), Saved::Created);
+    }
+}
+
+#[test]
+fn a_session_that_has_ended_before_it_moves_is_gone() {
+    let ground = ground();
+    let mut slow = ground.begin();
+    let mut session = ground.open(&slow, NOW);
+    ground.sessions().invalidate(&mut session, NOW).unwrap();
+    assert!(matches!(ground.sessions().regenerate(&mut slow, Move::Moved, NOW), Err(Error::Gone)));
+    assert_eq!(slow.phase(), Phase::Gone);
+}
+
+#[test]
+fn who_moves_a_session_that_others_have_moved_twice_goes_on_under_its_newest_id() {
+    let ground = ground();
+    let mut slow = ground.begin();
+    let mut session = ground.open(&slow, NOW);
+    for _ in 0..2 {
+        ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap();
+    }
+    assert_eq!(ground.sessions().regenerate(&mut slow, Move::Moved, NOW).unwrap(), Regenerated::Joined);
+    assert_eq!(slow.id(), session.id());
 }

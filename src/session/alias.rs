@@ -56,6 +56,12 @@ impl Alias {
         seal::open(old, NEW_ID, &bound(from, &self.to), &self.sealed_id).and_then(|plain| Id::parse(&plain))
     }
 
+    /// Whether its seal is broken.
+    #[must_use]
+    pub fn is_damaged(&self, old: &Id, from: &Key) -> bool {
+        self.kind == Move::Moved && self.new_id(old, from).is_none()
+    }
+
     /// Whether the old id still leads to the session when it is presented.
     #[must_use]
     pub fn leads_on(&self, now: Timestamp) -> bool {

@@ -39,6 +39,15 @@ pub enum ChangeError {
     NotAnInteger,
 }
 
+/// What a commit makes of the newest record.
+#[derive(Debug, PartialEq)]
+pub struct Merged {
+    pub record: Record,
+    pub expires: Timestamp,
+    /// A renewal was due, and is in it.
+    pub renews: bool,
+}
+
 /// Bytes of the longest name of a user.
 pub const MAX_USER: usize = 255;
 
@@ -218,27 +227,30 @@ impl Session {
         }
     }
 
-    /// Our changes on the newest record, and its next expiry; `None`: that is another session or past its life.
+    /// Our changes on the newest record; `None`: that is another session or past its life.
     #[must_use]
-    pub fn merged(&self, mut newest: Record, expires: Timestamp, rules: &Expiry, now: Timestamp) -> Option<(Record, Timestamp)> {
+    pub fn merged(&self, mut newest: Record, expires: Timestamp, rules: &Expiry, now: Timestamp) -> Option<Merged> {
         if newest.incarnation != self.base.incarnation || !rules.takes_commit(&newest, expires, self.has_changes(), now) {
             return None;
         }
+        // Where it is not due, the expiry stays where it is also if something is written: it is in time still.
+        let renews = self.renews && (self.new_timeout.is_some() || self.touch_due(&newest, expires, rules, now));
         self.changes.apply(&mut newest.values);
-        if self.renews {
+        if renews {
             newest.accessed = newest.accessed.not_after(now).max(self.opened);
             newest.presented |= self.presents;
         }
+        let timeout_before = newest.timeout;
         newest.timeout = self.new_timeout.unwrap_or(newest.timeout);
         if let Some(user) = &self.new_user {
             newest.user.clone_from(user);
         }
-        let expires = match (self.renews, self.new_timeout) {
+        let expires = match (renews, self.new_timeout) {
             (true, _) => rules.at_write(&newest, now),
-            (false, Some(_)) => rules.at_write(&newest, newest.accessed),
+            (false, Some(_)) => rules.at_new_timeout(&newest, timeout_before, expires, now),
             (false, None) => expires,
         };
-        Some((newest, expires))
+        Some(Merged { record: newest, expires, renews })
     }
 
     /// The store holds `record` now.
@@ -264,10 +276,13 @@ impl Session {
         self.base = Record { accessed: self.base.accessed, ..record };
     }
 
-    /// The storage is gone, and what there was to save with it.
+    /// The storage is gone, and what there was to save with it. What the session shows now is what a revert comes back to.
     pub fn removed(&mut self) {
         self.phase = Phase::Removed;
         self.changes = Changes::default();
+        if let Some(values) = self.changed.take() {
+            self.base.values = values;
+        }
         self.base.user = self.new_user.take().unwrap_or_else(|| self.base.user.take());
         self.base.timeout = self.new_timeout.take().unwrap_or(self.base.timeout);
     }

@@ -31,6 +31,7 @@ pub fn run(store: &dyn Store) {
     a_taken_key_is_not_created_again(store);
     an_update_never_creates(store);
     an_update_sees_and_replaces_the_newest(store);
+    replacing_is_writing(store);
     keep_changes_nothing(store);
     a_deleted_key_is_free_again(store);
     every_size_survives(store);
@@ -81,6 +82,22 @@ fn an_update_sees_and_replaces_the_newest(store: &dyn Store) {
             assert_eq!(store.load(&key).unwrap(), Some(blob(n, n.to_string().as_bytes())));
         }
     }
+}
+
+fn replacing_is_writing(store: &dyn Store) {
+    let key = key();
+    store.create(&key, &blob(1, b"first"), NOW).unwrap();
+    for n in 2..6 {
+        let mut shown = None;
+        let outcome = store.update(&key, NOW, &mut |found| {
+            shown = found.cloned();
+            Change::Replace(blob(n, b"next"))
+        });
+        assert_eq!((outcome.unwrap(), shown.unwrap().expires), (Outcome::Written, Timestamp(n - 1)));
+        assert_eq!(store.load(&key).unwrap(), Some(blob(n, b"next")));
+    }
+    assert_eq!(write(store, &key, blob(9, b"last"), NOW), Outcome::Written);
+    assert_eq!(store.load(&key).unwrap(), Some(blob(9, b"last")));
 }
 
 fn keep_changes_nothing(store: &dyn Store) {

@@ -24,6 +24,8 @@ pub struct Blob {
 pub enum Change {
     Keep,
     Write(Blob),
+    /// As `Write`, and nothing of what was there before can be read from the store any more, or come back. It costs more.
+    Replace(Blob),
     Delete,
 }
 

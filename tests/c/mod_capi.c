@@ -14,6 +14,8 @@
  */
 #include "ops.h"
 #include "session_api.h"
+#include "apr_optional_hooks.h"
+#include "http_main.h"
 #include "apr_escape.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -319,8 +321,21 @@ static void retrieve(apr_pool_t *pool, server_rec *server)
     api = get ? get(1) : NULL;
 }
 
+/* What the module tells us, as it tells the log. */
+static int told(request_rec *r, const char *event, const char *ref)
+{
+    session *s = NULL;
+
+    ap_log_error(APLOG_MARK, APLOG_INFO, 0, r ? r->server : ap_server_conf, "hook event=%s ref=%s", event, ref);
+    /* Whoever is told may use the session of the request. */
+    if (r && api && api->open(r, SESSION_READ_ONLY | SESSION_NO_TOUCH, &s) == SESSION_BUSY)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "the session is locked while event=%s is told", event);
+    return OK;
+}
+
 static void register_hooks(apr_pool_t *pool)
 {
+    APR_OPTIONAL_HOOK(session, session_event, told, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(retrieve, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(capi_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }

@@ -94,9 +94,13 @@ static inline const char *ops_sub(script *s)
     return ops_show_number(s, answer);
 }
 
+/* To the end, although a graceful restart interrupts it (prefork). */
 static inline const char *ops_sleep(script *s)
 {
-    apr_sleep(ops_number(s->arg) * 1000);
+    apr_time_t end = apr_time_now() + ops_number(s->arg) * 1000, now;
+
+    while ((now = apr_time_now()) < end)
+        apr_sleep(end - now);
     return NULL;
 }
 

@@ -12,7 +12,10 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 
 /// The handlers of tests/c: file `mod_<name>.c`, module `<name>_module`.
-pub const HANDLERS: [&str; 5] = ["capi", "stockapi", "notesapi", "floor", "count"];
+pub const HANDLERS: [&str; 6] = ["capi", "stockapi", "notesapi", "floor", "count", "conform"];
+
+/// Built with them, and loaded where a test asks for it.
+const ON_DEMAND: [&str; 3] = ["ruid2", "ownstore", "resource"];
 
 pub struct Installed {
     pub program: PathBuf,
@@ -33,6 +36,11 @@ impl Installed {
             let linked = run(Command::new(&program).arg("-l"));
             Installed { program, modules: modules.into(), linked: linked.lines().map(|line| line.trim().to_owned()).collect() }
         })
+    }
+
+    /// Whether there is a module of httpd's own.
+    pub fn has(&self, name: &str) -> bool {
+        self.linked.contains(&format!("mod_{name}.c")) || self.modules.join(format!("mod_{name}.so")).exists()
     }
 
     /// The line that loads a module of httpd's own; empty for one that is linked in, which httpd refuses to load again.
@@ -70,11 +78,20 @@ pub fn handlers() -> &'static Path {
         // cargo test runs one process after another, but nobody keeps two cargo tests from running at once.
         let lock = File::create(directory.join("lock")).expect("target/tests-c/lock");
         flock(&lock, FlockOperation::LockExclusive).expect("a lock on target/tests-c/lock");
-        for name in HANDLERS {
+        for name in HANDLERS.into_iter().chain(ON_DEMAND) {
             build(name, &directory);
         }
         directory.join(".libs")
     })
+}
+
+/// Builds a library of tests/c that is to be loaded before all others.
+pub fn preload(name: &str, directory: &Path) -> PathBuf {
+    let product = directory.join(format!("{name}.so"));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/c/{name}.c"));
+    let compiler = run(apxs().args(["-q", "CC"]));
+    run(Command::new(compiler.trim()).args(["-shared", "-fPIC", "-o"]).args([&product, &source]));
+    product
 }
 
 /// apxs leaves its products beside the source, so it is given a copy.
@@ -84,7 +101,8 @@ fn build(name: &str, directory: &Path) {
     let file = format!("mod_{name}.c");
     let source = sources.join(&file);
     let product = directory.join(format!(".libs/mod_{name}.so"));
-    let newest = [&source, &sources.join("ops.h"), &headers.join("session_api.h")].map(|path| modified(path)).into_iter().max();
+    let included = [sources.join("ops.h"), sources.join("types.h"), headers.join("session_api.h")];
+    let newest = included.iter().chain([&source]).map(|path| modified(path)).max();
     if modified(&product) > newest.flatten() {
         return;
     }
@@ -97,7 +115,7 @@ fn build(name: &str, directory: &Path) {
         .arg(&file));
 }
 
-fn modified(path: &Path) -> Option<SystemTime> {
+pub(super) fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|meta| meta.modified()).ok()
 }
 

@@ -3,9 +3,11 @@
 use std::{
     borrow::Cow,
     io::{self, BufRead, BufReader, Write},
-    net::{Ipv4Addr, TcpStream},
+    net::{Ipv4Addr, SocketAddrV4, TcpStream},
     time::Duration,
 };
+
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -14,6 +16,7 @@ pub struct Client {
     port: u16,
     jar: Vec<(String, String)>,
     keep_alive: bool,
+    reluctant: bool,
     connection: Option<BufReader<TcpStream>>,
 }
 
@@ -31,13 +34,19 @@ pub struct Pending {
 
 impl Client {
     pub fn new(port: u16) -> Client {
-        Client { port, jar: Vec::new(), keep_alive: false, connection: None }
+        Client { port, jar: Vec::new(), keep_alive: false, reluctant: false, connection: None }
     }
 
     /// Requests go over one connection as long as the server keeps it; one that finds it closed is sent again over a new
     /// one. Where the server is killed and each request must run at most once, leave this off.
     pub fn keep_alive(mut self) -> Client {
         self.keep_alive = true;
+        self
+    }
+
+    /// The kernel takes next to nothing of a response that nobody reads.
+    pub fn reluctant(mut self) -> Client {
+        self.reluctant = true;
         self
     }
 
@@ -88,6 +97,11 @@ impl Client {
         self.jar.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Names and values.
+    pub fn cookies(&self) -> &[(String, String)] {
+        &self.jar
+    }
+
     pub fn set_cookie(&mut self, name: &str, value: &str) {
         self.forget_cookie(name);
         self.jar.push((name.into(), value.into()));
@@ -113,7 +127,7 @@ impl Client {
     fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Pending> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(self.port)?,
+            None => connect(self.port, self.reluctant)?,
         };
         let cookies = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
         let ours = [
@@ -139,7 +153,7 @@ impl Client {
 
 impl Clone for Client {
     fn clone(&self) -> Client {
-        Client { port: self.port, jar: self.jar.clone(), keep_alive: self.keep_alive, connection: None }
+        Client { jar: self.jar.clone(), connection: None, ..*self }
     }
 }
 
@@ -195,12 +209,21 @@ impl Response {
     }
 }
 
-fn connect(port: u16) -> io::Result<BufReader<TcpStream>> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+fn connect(port: u16, reluctant: bool) -> io::Result<BufReader<TcpStream>> {
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    let stream = if reluctant { connect_reluctantly(&address)? } else { TcpStream::connect(address)? };
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     stream.set_nodelay(true)?;
     Ok(BufReader::new(stream))
+}
+
+/// The size of the buffer is told when the connection is made.
+fn connect_reluctantly(address: &SocketAddrV4) -> io::Result<TcpStream> {
+    let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_recv_buffer_size(&socket, 4096)?;
+    net::connect(&socket, address)?;
+    Ok(socket.into())
 }
 
 fn is_hang_up(error: &io::Error) -> bool {

@@ -21,7 +21,10 @@
 
 pub mod apxs;
 mod client;
+pub mod crates;
 mod httpd;
+#[cfg(feature = "tool")]
+pub mod locks;
 mod log;
 pub mod sessions;
 mod setup;

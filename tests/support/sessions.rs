@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
-use mod_session_rs::session::{Key, Record, Timestamp, Value, Values};
+use mod_session_rs::session::record::Body;
+use mod_session_rs::session::{Key, Record, Stored, Timestamp, Value, Values};
 use mod_session_rs::store::file::{FileStore, directory};
-use mod_session_rs::store::{Blob, Durability, Store};
+use mod_session_rs::store::{Blob, Change, Durability, Entry, Outcome, Store};
 use rustix::process::geteuid;
 
 fn now() -> Timestamp {
@@ -54,10 +55,37 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
     subs.flat_map(|sub| fs::read_dir(sub.path()).into_iter().flatten().flatten()).map(|file| file.path()).collect()
 }
 
-/// Shifts all times in a directory back, as an administrator would.
+/// Changes one byte of what is sealed in every session, and leaves all else as it would be.
+pub fn reseal(dir: &Path) {
+    let store = FileStore::new(dir.to_owned());
+    let mut keys = Vec::new();
+    let mut visit = |key: &Key, _: Entry| {
+        keys.push(*key);
+        true
+    };
+    store.each(&mut visit).expect("the sessions");
+    for key in keys {
+        let mut change = |found: Option<&Blob>| {
+            let blob = found.expect("the session");
+            let Ok(Stored::Session(mut record)) = Stored::decode(&blob.bytes) else { panic!("not a session") };
+            let Body::Sealed(sealed) = &mut record.values else { panic!("not sealed") };
+            *sealed.last_mut().expect("a seal") ^= 1;
+            Change::Write(Blob { expires: blob.expires, bytes: Stored::Session(record).encode() })
+        };
+        assert_eq!(store.update(&key, Durability::Process, &mut change).expect("a write"), Outcome::Written);
+    }
+}
+
+/// Shifts all times in a directory back, as if so much time had passed.
 #[cfg(feature = "tool")]
 pub fn age(dir: &Path, seconds: u32) {
+    adjust_time(dir, -i64::from(seconds));
+}
+
+/// Shifts all times in a directory, as an administrator would.
+#[cfg(feature = "tool")]
+pub fn adjust_time(dir: &Path, seconds: i64) {
     let mut tool = Command::new(env!("CARGO_BIN_EXE_htsession"));
-    let status = tool.arg("--dir").arg(dir).args(["adjust-time", &format!("-{seconds}")]).output().expect("htsession");
+    let status = tool.arg("--dir").arg(dir).args(["adjust-time", &seconds.to_string()]).output().expect("htsession");
     assert!(status.status.success(), "{status:?}");
 }

@@ -56,6 +56,9 @@ FloorDir "@ROOT@/floor"
 <Location "/floor">
     SetHandler floor
 </Location>
+<Location "/conform">
+    SetHandler conform
+</Location>
 "#;
 
 pub struct Setup {
@@ -97,6 +100,13 @@ impl Setup {
     /// Loads one more module of httpd's own, after `session_module`: `lua`, `session_cookie`.
     pub fn module(mut self, name: &str) -> Setup {
         self.modules.push(name.into());
+        self
+    }
+
+    /// Loads one more module of tests/c.
+    pub fn of_ours(mut self, name: &str) -> Setup {
+        let file = apxs::handlers().join(format!("mod_{name}.so"));
+        self.conf = format!("{}{}", apxs::load_line(name, &file), self.conf);
         self
     }
 

@@ -3,18 +3,17 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use mod_session_rs::repository::{Ended, end, now};
 use mod_session_rs::session::expiry::GRACE;
-use mod_session_rs::session::record::{Body, Record};
 use mod_session_rs::session::time::MICROS;
-use mod_session_rs::session::{Key, Ref, Stored, Timestamp};
+use mod_session_rs::session::{Key, Ref, Stored as Decoded, Timestamp};
 use mod_session_rs::store::{Blob, Change, Cursor, Durability, Error, Outcome, Store, Sweep};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::listing::{Content, each, find};
+use crate::listing::{Content, Stored, each, find, follow};
 use crate::output::{Output, plain};
 use crate::place::Place;
-use crate::times::now;
 
 #[derive(Serialize, Default)]
 struct Killed {
@@ -24,13 +23,19 @@ struct Killed {
 }
 
 impl Killed {
-    /// Deletes a record if it is still what was meant. What an administrator ended stays ended after a crash of the machine.
-    fn kill(&mut self, place: &Place, key: &Key, meant: impl Fn(&Blob) -> bool) -> Result<(), Failure> {
-        let ended = place.store.update(key, Durability::Machine, &mut |found| match found {
-            Some(blob) if meant(blob) => Change::Delete,
-            _ => Change::Keep,
-        });
-        match ended {
+    /// Ends a session wherever it has moved meanwhile. What an administrator ended stays ended after a crash of the machine.
+    fn end(&mut self, place: &Place, key: &Key, incarnation: u64) -> Result<(), Failure> {
+        match end(&place.store, *key, incarnation, Durability::Machine, &mut |_| {})? {
+            Ended::At(_) => self.killed += 1,
+            Ended::PutAside(_) => self.put_aside += 1,
+            Ended::Before => {}
+        }
+        Ok(())
+    }
+
+    /// Takes a record away that cannot be read.
+    fn remove(&mut self, place: &Place, key: &Key) -> Result<(), Failure> {
+        match place.store.update(key, Durability::Machine, &mut |_| Change::Delete) {
             Ok(Outcome::Deleted) => self.killed += 1,
             Ok(_) => {}
             Err(Error::Corrupt(_)) => {
@@ -61,7 +66,10 @@ fn sessions(number: u64) -> String {
 pub fn kill(place: &Place, reference: &Ref, output: &mut Output) -> Result<ExitCode, Failure> {
     let mut killed = Killed::default();
     for stored in find(place, reference)? {
-        killed.kill(place, &stored.key, |_| true)?;
+        match &stored.content {
+            Content::Session(record) => killed.end(place, &stored.key, record.incarnation)?,
+            _ => killed.remove(place, &stored.key)?,
+        }
     }
     if killed.killed + killed.put_aside == 0 {
         return Err(Failure::Unknown(reference.clone())); // it ended by itself meanwhile
@@ -71,12 +79,15 @@ pub fn kill(place: &Place, reference: &Ref, output: &mut Output) -> Result<ExitC
 
 pub fn kill_user(place: &Place, name: &str, output: &mut Output) -> Result<ExitCode, Failure> {
     let mut killed = Killed::default();
-    let theirs = |record: &Record<Body>| record.user.as_deref() == Some(name);
-    each(place, |stored| match &stored.content {
-        Content::Session(record) if theirs(record) => {
-            killed.kill(place, &stored.key, |blob| matches!(Stored::decode(&blob.bytes), Ok(Stored::Session(record)) if theirs(&record)))
+    each(place, |stored| {
+        // A session that moves while we walk may come to lie where we were: its alias leads there.
+        let stored = if let Content::Alias(alias) = &stored.content { follow(place, alias.to)? } else { Some(stored) };
+        match stored {
+            Some(Stored { key, content: Content::Session(record), .. }) if record.user.as_deref() == Some(name) => {
+                killed.end(place, &key, record.incarnation)
+            }
+            _ => Ok(()),
         }
-        _ => Ok(()),
     })?;
     killed.report(output)
 }
@@ -157,13 +168,13 @@ pub fn adjust_time(place: &Place, seconds: i64, output: &mut Output) -> Result<E
 
 /// `None`: not a record that we can rewrite.
 fn shift(blob: &Blob, seconds: i64) -> Option<Blob> {
-    let mut stored = Stored::decode(&blob.bytes).ok()?;
+    let mut stored = Decoded::decode(&blob.bytes).ok()?;
     match &mut stored {
-        Stored::Session(record) => {
+        Decoded::Session(record) => {
             record.created = shifted(record.created, seconds);
             record.accessed = shifted(record.accessed, seconds);
         }
-        Stored::Alias(alias) => alias.grace_ends = shifted(alias.grace_ends, seconds),
+        Decoded::Alias(alias) => alias.grace_ends = shifted(alias.grace_ends, seconds),
     }
     Some(Blob { expires: shifted(blob.expires, seconds), bytes: stored.encode() })
 }

@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 
+use mod_session_rs::repository::now;
 use mod_session_rs::session::record::{Body, CodecError};
 use mod_session_rs::session::time::MICROS;
 use mod_session_rs::session::{Alias, Key, Record, Ref, Stored as Decoded, Timestamp};
-use mod_session_rs::store::{Blob, Entry, Store};
+use mod_session_rs::store::{Blob, Entry, Error, Store};
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::{Output, plain, table};
 use crate::place::Place;
-use crate::times::{iso, iso_short, now, span};
+use crate::times::{iso, iso_short, span};
 
 /// What one record is.
 pub enum Content {
@@ -74,15 +75,27 @@ pub fn find(place: &Place, reference: &Ref) -> Result<Vec<Stored>, Failure> {
         }
         Ok(())
     })?;
-    while let Some(key) = moved.pop() {
-        let Some(blob) = place.store.load(&key)? else { continue };
-        let stored = Stored::new(&key, Entry::Blob(blob));
-        match &stored.content {
-            Content::Alias(alias) => moved.push(alias.to),
-            _ => found.push(stored),
-        }
+    for key in moved {
+        found.extend(follow(place, key)?);
     }
     if found.is_empty() { Err(Failure::Unknown(reference.clone())) } else { Ok(found) }
+}
+
+/// What an alias leads to by now, over any others; `None`: nothing any more.
+pub fn follow(place: &Place, mut key: Key) -> Result<Option<Stored>, Failure> {
+    loop {
+        let entry = match place.store.load(&key) {
+            Ok(Some(blob)) => Entry::Blob(blob),
+            Ok(None) => return Ok(None),
+            Err(Error::Corrupt(_)) => Entry::Corrupt,
+            Err(error) => return Err(error.into()),
+        };
+        let stored = Stored::new(&key, entry);
+        match &stored.content {
+            Content::Alias(alias) => key = alias.to,
+            _ => return Ok(Some(stored)),
+        }
+    }
 }
 
 /// A session without its values.

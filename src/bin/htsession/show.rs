@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use data_encoding::BASE64;
+use mod_session_rs::repository::now;
 use mod_session_rs::session::record::Body;
 use mod_session_rs::session::{Record, Ref, Value, Values};
 use serde::{Serialize, Serializer};
@@ -11,7 +12,7 @@ use crate::failure::Failure;
 use crate::listing::{Content, Stored, Summary, find, left};
 use crate::output::{Output, plain, table, tame};
 use crate::place::Place;
-use crate::times::{iso_short, now, span};
+use crate::times::{iso_short, span};
 use mod_session_rs::session::time::MICROS;
 
 pub fn show(place: &Place, reference: &Ref, output: &mut Output) -> Result<ExitCode, Failure> {
@@ -23,7 +24,7 @@ pub fn show(place: &Place, reference: &Ref, output: &mut Output) -> Result<ExitC
     }
     let record = match &stored.content {
         Content::Session(record) => record,
-        Content::Alias(_) => return Err(Failure::Unknown(reference.clone())),
+        Content::Alias(_) => unreachable!("found where it leads"),
         Content::Newer => {
             let why = format!("{reference} was written by a newer version of the module");
             return Err(Failure::unusable(&place.dir, &why, "use the htsession of that version"));

@@ -1,14 +1,7 @@
 //! Points and spans of time as people and programs read them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use mod_session_rs::session::Timestamp;
 use mod_session_rs::session::time::MICROS;
-
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
-}
 
 /// ISO 8601 in UTC, exact to the microsecond; `None`: never.
 pub fn iso(time: Timestamp) -> Option<String> {

@@ -3,9 +3,8 @@
 use std::ffi::{c_char, c_int};
 use std::ptr::null;
 
-use super::Status;
 use super::handle::{Handle, Inside, fact};
-use crate::httpd::hook::{INTERNAL_SERVER_ERROR, REQUEST_ENTITY_TOO_LARGE, SERVICE_UNAVAILABLE};
+use crate::client::Error;
 
 type Session = *const Handle;
 
@@ -58,10 +57,5 @@ pub unsafe extern "C" fn timeout(s: Session) -> i64 {
 
 /// What a handler can answer its client. An integer, since C may pass any.
 pub extern "C" fn http_status(status: c_int) -> c_int {
-    match status {
-        s if s == Status::Ok as c_int => 0,
-        s if s == Status::Busy as c_int || s == Status::Store as c_int => SERVICE_UNAVAILABLE,
-        s if s == Status::TooLarge as c_int => REQUEST_ENTITY_TOO_LARGE,
-        _ => INTERNAL_SERVER_ERROR,
-    }
+    Error::check(status).map_or_else(|error| error.http_status(), |()| 0)
 }

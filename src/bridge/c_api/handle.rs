@@ -90,12 +90,13 @@ pub unsafe fn in_tree<T>(handle: *const Handle, body: impl FnOnce(&mut Tree, usi
             let handle = handle.as_ref().ok_or(Status::None)?;
             (handle, &*handle.tree)
         };
-        let mut tree = try_lock(tree).map_err(|_| Status::Panic)?.ok_or(Status::Busy)?;
+        // SAFETY: the first request lives as long as its tree.
+        let request = unsafe { Request::from_raw(handle.root) };
+        let mut tree = try_lock(tree, request).map_err(|_| Status::Panic)?.ok_or(Status::Busy)?;
         if handle.slot >= tree.slots.len() {
             return Err(Status::None);
         }
-        // SAFETY: the first request lives as long as its tree.
-        body(&mut tree, handle.slot, unsafe { Request::from_raw(handle.root) })
+        body(&mut tree, handle.slot, request)
     })
 }
 
@@ -153,8 +154,8 @@ pub unsafe fn fact<T>(handle: *const Handle, otherwise: T, body: impl FnOnce(&mu
 }
 
 /// Locks the tree of a request for an open.
-pub fn with_tree<T>(tree: &Mutex<Tree>, body: impl FnOnce(&mut Tree) -> Answer<T>) -> Answer<T> {
-    match try_lock(tree) {
+pub fn with_tree<T>(tree: &Mutex<Tree>, request: Request<'_>, body: impl FnOnce(&mut Tree) -> Answer<T>) -> Answer<T> {
+    match try_lock(tree, request) {
         Ok(Some(mut tree)) => body(&mut tree),
         Ok(None) => Err(Status::Busy),
         Err(_) => Err(Status::Panic),

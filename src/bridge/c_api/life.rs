@@ -5,6 +5,7 @@ use std::ptr::null;
 
 use super::handle::{Handle, change, change_in_tree, handle, inside, key, put, with_tree};
 use super::{Answer, Status};
+use crate::client::header::flag::{CREATE, NO_LOCK, NO_TOUCH, READ_ONLY};
 use crate::config::parse::LONGEST;
 use crate::hooks::commit::{self, Cause};
 use crate::hooks::open::{self, Hold, Touch};
@@ -15,11 +16,6 @@ use crate::session::session::{Phase, is_user};
 use crate::session::{Id, Move};
 
 type Session = *const Handle;
-
-const CREATE: u32 = 1;
-const READ_ONLY: u32 = 2;
-const NO_LOCK: u32 = 4;
-const NO_TOUCH: u32 = 8;
 
 fn hold_by(flags: u32) -> Hold {
     if flags & (READ_ONLY | NO_LOCK) == 0 { Hold::Exclusive } else { Hold::Shared }
@@ -45,7 +41,7 @@ pub unsafe extern "C" fn open(r: *mut request_rec, flags: u32, out: *mut Session
             return Err(Status::Off);
         }
         let of = tree::tree(request);
-        let found = with_tree(of, |tree| {
+        let found = with_tree(of, request, |tree| {
             let slot = open::open(tree, request, touch_by(flags), hold_by(flags))?;
             let session = &tree.slots[slot].session;
             if flags & CREATE == 0 && !matches!(session.phase(), Phase::Stored(_)) && session.is_empty() {
@@ -66,7 +62,7 @@ pub unsafe extern "C" fn open_by_id(r: *mut request_rec, id: *const c_char, flag
         let settings = tree::settings(request).ok_or(Status::Off)?;
         let id = unsafe { parse(id) }?;
         let of = tree::tree(request);
-        let found = with_tree(of, |tree| {
+        let found = with_tree(of, request, |tree| {
             let slot = open::open_by_id(tree, request, settings, &id, touch_by(flags), hold_by(flags))?.ok_or(Status::None)?;
             Ok(handle(tree, slot, request.root(), of, flags & READ_ONLY == 0))
         })?;

@@ -2,6 +2,8 @@
 //! table grows at its end only.
 #![allow(unsafe_code)]
 
+#[cfg(test)]
+mod agreement;
 mod facts;
 mod handle;
 mod life;
@@ -9,30 +11,13 @@ mod locking;
 mod table;
 mod values;
 
+use crate::client::header::Status;
 use crate::hooks::commit::SaveError;
 use crate::hooks::events;
 use crate::hooks::lease::Busy;
 use crate::hooks::open::OpenError;
 use crate::session::session::ChangeError;
 use crate::session::value::KeyError;
-
-/// `session_status`.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    Ok,
-    None,
-    Gone,
-    Busy,
-    Off,
-    TooLate,
-    TooLarge,
-    BadKey,
-    BadType,
-    Corrupt,
-    Store,
-    Panic,
-}
 
 /// What a call answers inside; the trampolines make a [`Status`] of it.
 type Answer<T = ()> = Result<T, Status>;

@@ -4,28 +4,15 @@ use std::ffi::{c_char, c_int, c_void};
 
 use super::handle::{Handle, bytes, change, fact, inside, key, put};
 use super::{Answer, Status};
+use crate::client::header::Type;
 use crate::session::Value;
 use crate::session::value::ValueError;
 
 type Session = *const Handle;
 type Key = *const c_char;
 
-/// `session_type`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub enum Type {
-    Null,
-    Bool,
-    Int,
-    Float,
-    Text,
-    Bytes,
-    List,
-    Map,
-}
-
 impl Type {
-    fn of(value: &Value) -> Type {
+    fn of_value(value: &Value) -> Type {
         match value {
             Value::Null => Type::Null,
             Value::Bool(_) => Type::Bool,
@@ -58,7 +45,7 @@ unsafe fn set(s: Session, k: Key, value: Answer<Value>) -> Status {
 }
 
 pub unsafe extern "C" fn type_of(s: Session, k: Key, out: *mut Type) -> Status {
-    unsafe { get(s, k, |value| Some(Type::of(value))).and_then(|value| put(out, value)) }.into()
+    unsafe { get(s, k, |value| Some(Type::of_value(value))).and_then(|value| put(out, value)) }.into()
 }
 
 pub unsafe extern "C" fn get_text(s: Session, k: Key, out: *mut *const c_char) -> Status {
@@ -158,7 +145,7 @@ type Visit = unsafe extern "C" fn(*mut c_void, *const c_char, Type) -> c_int;
 pub unsafe extern "C" fn each(s: Session, visit: Option<Visit>, ctx: *mut c_void) -> Status {
     let keys = unsafe {
         inside(s, |inside| {
-            let keys: Vec<_> = inside.slot.session.values().iter().map(|(key, value)| (key.to_owned(), Type::of(value))).collect();
+            let keys: Vec<_> = inside.slot.session.values().iter().map(|(key, value)| (key.to_owned(), Type::of_value(value))).collect();
             keys.into_iter().map(|(key, of_type)| Ok((inside.lend_text(&key)?, of_type))).collect::<Answer<Vec<_>>>()
         })
     };

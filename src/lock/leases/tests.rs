@@ -166,11 +166,12 @@ fn a_death_between_any_two_writes_leaves_a_table_that_heals() {
                 leases.queue(0, 0, cell, Token::new(std::process::id(), 9), monotonic(), &wait(10_000))
             });
             until(|| entry.waiting() == 1);
-            if writes > 0 {
-                entry.choose_for_test();
-            }
+            // The waiter looks when it is chosen, so what else was written is there before.
             if writes > 1 {
                 entry.take(dead, Process::current().start, monotonic()); // the start of the next holder beside the old token
+            }
+            if writes > 0 {
+                entry.choose_for_test();
             }
             waiter.join().unwrap().expect("the lease");
         });

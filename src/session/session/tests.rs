@@ -38,7 +38,7 @@ fn a_commit_keeps_what_others_changed_and_names_its_incarnation() {
     newest.values.set("other", Value::Text("theirs".into()));
     newest.values.set("n", Value::Int(10));
     session.add("n", 5).unwrap();
-    let merged = session.merged(newest.clone(), NOW.plus(1), &RULES, NOW).unwrap().0;
+    let merged = session.merged(newest.clone(), NOW.plus(1), &RULES, NOW).unwrap().record;
     assert_eq!(merged.values.get("n"), Some(&Value::Int(15)));
     assert_eq!(merged.values.get("other"), Some(&Value::Text("theirs".into())));
     newest.incarnation += 1;
@@ -85,6 +85,18 @@ fn revert_drops_the_changes_since_the_last_load_or_save() {
 }
 
 #[test]
+fn after_a_removal_a_revert_comes_back_to_what_was_shown_then() {
+    let (mut session, _) = stored();
+    session.set("n", Value::Int(2)).unwrap();
+    session.set_user(Some("ann".into()));
+    session.set_timeout(60);
+    session.removed();
+    session.clear();
+    session.revert();
+    assert_eq!((session.values().get("n"), session.user(), session.timeout()), (Some(&Value::Int(2)), Some("ann"), 60));
+}
+
+#[test]
 fn adding_to_something_else_than_an_integer_is_refused() {
     let (mut session, _) = stored();
     session.set("t", Value::Text("1".into())).unwrap();
@@ -95,9 +107,9 @@ fn adding_to_something_else_than_an_integer_is_refused() {
 fn a_change_without_renewal_leaves_the_expiry_alone() {
     let (mut session, record) = stored();
     session.set("k", Value::Int(1)).unwrap();
-    assert_eq!(session.merged(record.clone(), NOW.plus(7), &RULES, NOW.plus(5)).unwrap().1, NOW.plus(7));
+    assert_eq!(session.merged(record.clone(), NOW.plus(7), &RULES, NOW.plus(5)).unwrap().expires, NOW.plus(7));
     session.set_timeout(60);
-    assert_eq!(session.merged(record, NOW.plus(7), &RULES, NOW.plus(5)).unwrap().1, NOW.plus(61_000_000));
+    assert_eq!(session.merged(record, NOW.plus(7), &RULES, NOW.plus(5)).unwrap().expires, NOW.plus(61_000_000));
 }
 
 #[test]
@@ -106,7 +118,7 @@ fn accessed_stays_the_access_before_this_request() {
     let later = NOW.plus(60_000_000);
     session.opened = later;
     session.renew();
-    let (merged, expires) = session.merged(record, Timestamp::NEVER, &RULES, later).unwrap();
+    let Merged { record: merged, expires, .. } = session.merged(record, Timestamp::NEVER, &RULES, later).unwrap();
     assert_eq!((merged.accessed, expires), (later, RULES.at_write(&merged, later)));
     session.saved(merged, expires);
     assert_eq!(session.accessed(), NOW);
@@ -123,7 +135,7 @@ fn only_a_session_that_was_found_by_its_id_counts_as_presented() {
     maker.renew();
     assert_eq!(maker.intent(&rules, NOW.plus(1)), Intent::Nothing, "opened again within the tree that made it");
     maker.set("n", Value::Int(2)).unwrap();
-    let (record, expires) = maker.merged(record, expires, &rules, NOW.plus(1)).unwrap();
+    let Merged { record, expires, .. } = maker.merged(record, expires, &rules, NOW.plus(1)).unwrap();
     assert_eq!((record.presented, expires), (false, NOW.plus(60_000_000)));
 
     let (mut client, _) = stored();
@@ -131,7 +143,7 @@ fn only_a_session_that_was_found_by_its_id_counts_as_presented() {
     client.renew();
     let back = NOW.plus(2_000_000);
     assert_eq!(client.intent(&rules, back), Intent::Update);
-    let (record, expires) = client.merged(record, expires, &rules, back).unwrap();
+    let Merged { record, expires, .. } = client.merged(record, expires, &rules, back).unwrap();
     assert_eq!((record.presented, expires), (true, RULES.at_write(&record, back)));
     client.removed();
     assert!(client.record_to_create(43, back).presented, "the client knows this id");

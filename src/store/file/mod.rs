@@ -37,6 +37,12 @@ impl FileStore {
         FileStore { dir }
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.dir
+    }
+
     fn path(&self, key: &Key) -> PathBuf {
         let hex = key.hex();
         let mut path = PathBuf::with_capacity(self.dir.as_os_str().len() + hex.len() + 4);
@@ -192,7 +198,8 @@ impl Store for FileStore {
                 file.overwrite_older(&newest, &blob, durability)?;
                 Ok(Outcome::Written)
             }
-            Change::Write(blob) => {
+            Change::Replace(blob) if newest.fits(&blob) && file.overwrite_both(&newest, &blob, durability)? => Ok(Outcome::Written),
+            Change::Write(blob) | Change::Replace(blob) => {
                 let temporary = self.write_new(&path, key, newest.next_seq(), &blob, durability)?;
                 std::fs::rename(&temporary, &path).map_err(|error| {
                     let _ = std::fs::remove_file(&temporary);

@@ -32,6 +32,8 @@ pub struct Newest {
     header: Header,
     slot: usize,
     seq: u64,
+    /// Bytes of payload in the other slot.
+    older: usize,
 }
 
 impl Newest {
@@ -131,15 +133,35 @@ impl RecordFile {
         slots.sort_by_key(|(slot, head)| std::cmp::Reverse((head.seq, *slot)));
         for (slot, head) in slots {
             if let Some(bytes) = view.payload(slot, &head)? {
-                return Ok(Newest { blob: Blob { expires: head.expires, bytes }, header: view.header, slot, seq: head.seq });
+                let older = match view.heads[1 - slot] {
+                    SlotState::Empty => 0,
+                    SlotState::Written(head) => head.len as usize,
+                    SlotState::Damaged => view.header.capacity as usize,
+                };
+                return Ok(Newest { blob: Blob { expires: head.expires, bytes }, header: view.header, slot, seq: head.seq, older });
             }
         }
         Err(self.corrupt())
     }
 
-    /// One write over the slot that is not the newest. The caller holds the lock.
+    /// Two writes, after which neither slot holds anything else. The first one is the commit. `false`: the second one failed, and what was
+    /// there before is still in its slot.
+    pub fn overwrite_both(&self, newest: &Newest, blob: &Blob, durability: Durability) -> Result<bool> {
+        self.overwrite_older(newest, blob, durability)?;
+        let written = Newest {
+            blob: Blob { expires: blob.expires, bytes: Vec::new() },
+            header: newest.header,
+            slot: 1 - newest.slot,
+            seq: newest.next_seq(),
+            older: newest.blob.bytes.len(),
+        };
+        Ok(self.overwrite_older(&written, blob, durability).is_ok())
+    }
+
+    /// One write over the slot that is not the newest, and over all that was in it. The caller holds the lock.
     pub fn overwrite_older(&self, newest: &Newest, blob: &Blob, durability: Durability) -> Result<()> {
-        let bytes = newest.header.encode_slot(&self.key, newest.next_seq(), blob);
+        let mut bytes = newest.header.encode_slot(&self.key, newest.next_seq(), blob);
+        bytes.resize(bytes.len().max(SLOT_HEAD + newest.older), 0);
         let written = self.file.write_all_at(&bytes, newest.header.slot_offset(1 - newest.slot));
         written
             .and_then(|()| if durability == Durability::Machine { self.file.sync_data() } else { Ok(()) })
