@@ -27,6 +27,8 @@ mod data;
 mod expiry;
 #[path = "conformance/faults.rs"]
 mod faults;
+#[path = "conformance/identity.rs"]
+mod identity;
 #[path = "conformance/locks.rs"]
 mod locks;
 #[path = "conformance/observation.rs"]
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         faults::CASES,
         observation::CASES,
         ancestors::CASES,
+        identity::CASES,
         locks::CASES,
         stores::CASES,
     ];

@@ -14,7 +14,7 @@ use super::caching;
 use super::commit::{commit_all, cookie};
 use super::lease::{end, release_all};
 use super::locks::locks;
-use super::tree::{Broken, abandon, existing_tree, lock, state, try_lock};
+use super::tree::{Broken, State, abandon, existing_tree, lock, state, try_lock};
 
 pub struct CommitPoints;
 
@@ -25,6 +25,12 @@ impl Watcher for CommitPoints {
     fn pass(request: Request<'_>, passing: Passing) {
         if passing.first && request.main().is_none() && hides_ids(request) {
             caching::hide_referrer(request);
+        }
+        if passing.first
+            && request.main().is_none()
+            && let Some(state) = request.root().state::<State>()
+        {
+            state.has_begun.store(true, Ordering::Relaxed);
         }
         let Some(tree) = existing_tree(request) else { return };
         let Ok(mut tree) = lock(tree, request) else {

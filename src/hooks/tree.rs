@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use once_cell::sync::OnceCell;
@@ -24,6 +24,8 @@ pub struct State {
     tree: OnceCell<Mutex<Tree>>,
     /// The handler of this request may run by now: who opens a session from here on uses it for the response.
     pub is_serving: AtomicBool,
+    /// The first brigade has passed; in the first request.
+    pub has_begun: AtomicBool,
     /// What is to be announced once the tree is unlocked; in the first request.
     pub events: Events,
     /// What a face keeps for one request of the tree.
@@ -99,9 +101,11 @@ pub fn state(request: Request<'_>) -> &State {
 /// The tree of a request, made on first use.
 pub fn tree(request: Request<'_>) -> &Mutex<Tree> {
     let root = request.root();
-    state(root).tree.get_or_init(|| {
+    let state = state(root);
+    state.tree.get_or_init(|| {
         hook::before_destroyed::<LastResort>(root);
-        Mutex::default()
+        let headers_sent = state.has_begun.load(Ordering::Relaxed) || request.and_origins().any(Request::has_begun);
+        Mutex::new(Tree { headers_sent, ..Tree::default() })
     })
 }
 

@@ -99,6 +99,11 @@ impl<'r> Request<'r> {
         unsafe { bytes((*self.raw).parsed_uri.path) }.unwrap_or_default()
     }
 
+    /// Whether the headers of its response have gone.
+    pub fn has_begun(self) -> bool {
+        unsafe { (*self.raw).sent_bodyct != 0 }
+    }
+
     /// The query string as the client wrote it.
     pub fn query(self) -> &'r [u8] {
         unsafe { bytes((*self.raw).parsed_uri.query) }.unwrap_or_default()

@@ -20,6 +20,9 @@ pub enum Saved {
     Deleted,
 }
 
+/// Ids that are drawn before a generator is given up.
+const MOST_DRAWN: usize = 4;
+
 /// What an update of one key came to.
 enum Step {
     Done(Merged, Outcome),
@@ -54,16 +57,20 @@ impl Repository<'_> {
     pub fn create(&self, session: &mut Session, now: Timestamp) -> Result<Saved, Error> {
         let record = session.record_to_create(u64::from_le_bytes(draw()?), now);
         let expires = self.terms.expiry.at_write(&record, now);
-        // An id that is taken, with 192 random bits, is one that somebody else created anew after we removed it.
-        let (id, key) = self.identify(session)?;
-        let blob = self.blob(session, (&id, &key), &record, expires)?;
-        if self.store.create(&key, &blob, self.terms.durability)? {
-            session.saved(record, expires);
-            Ok(Saved::Created)
-        } else {
-            session.gone();
-            Err(Error::Gone)
+        for _ in 0..MOST_DRAWN {
+            let (id, key) = self.identify(session)?;
+            let blob = self.blob(session, (&id, &key), &record, expires)?;
+            if self.store.create(&key, &blob, self.terms.durability)? {
+                session.saved(record, expires);
+                return Ok(Saved::Created);
+            }
+            if session.phase() != Phase::New {
+                break; // somebody else created it anew after we removed it
+            }
+            session.forget_id(); // taken, which chance never does, but a generator that repeats itself may
         }
+        session.gone();
+        Err(Error::Gone)
     }
 
     /// A limit that was lowered meanwhile holds for changes, not for renewals.

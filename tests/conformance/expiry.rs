@@ -7,7 +7,7 @@ use crate::runner::cases;
 use crate::subject::Subject;
 use crate::support::sessions;
 use crate::visitor::Visitor;
-use crate::watch::{ms, pause, soon, timed, timely};
+use crate::watch::{ms, pause, soon, timely, while_busy};
 
 cases![
     E1 Http an_idle_session_ends_after_its_timeout_to_the_second,
@@ -43,8 +43,9 @@ fn a_lifetime_is_extended_by_nothing(subject: &Subject) {
     let slow = member.begin("get=n&sleep=3500&set=late:1&save");
     for words in ["add=n:1&save", "regenerate&add=n:1", "timeout=1000&save", "look", "lock&add=n:1&unlock"] {
         pause(400);
-        let response = member.ask(&format!("{words}&get=n"));
-        timely(response.line("get") != "-" || asked.elapsed() < ms(2900), "its life was over in the middle");
+        let response = member.ask(&format!("new&{words}&get=n"));
+        timely(response.line("new") == "0" || asked.elapsed() < ms(2900), "its life was over in the middle");
+        assert_eq!(response.line("new"), "0", "{words}");
         assert_ne!(response.line("get"), "-", "{words}");
     }
     pause(u64::try_from(ms(3050).saturating_sub(answered.elapsed()).as_millis()).unwrap());
@@ -140,11 +141,12 @@ fn a_timeout_holds_for_the_one_session_that_set_it(subject: &Subject) {
 
 /// Asks again and again until the session has ended, for 7 s at most; and how long two askings lay apart at most.
 fn asked_until_it_ends(member: &mut Visitor, words: &str) -> (bool, Duration) {
-    let mut longest = Duration::ZERO;
+    let (mut longest, mut asked) = (Duration::ZERO, Instant::now());
     let ends = soon(Duration::from_secs(7), || {
-        let (there, took) = timed(|| member.says(words));
-        longest = longest.max(took);
-        there == "0"
+        let is_there = member.says(words) == "1";
+        longest = longest.max(asked.elapsed());
+        asked = Instant::now();
+        !is_there
     });
     (ends, longest)
 }
@@ -155,7 +157,7 @@ fn a_request_that_only_peeks_does_not_extend_the_session(subject: &Subject) {
     idle.ask("timeout=4");
     used.ask("timeout=4");
     let ((ends, longest), (idle_ends, _)) =
-        crate::watch::while_busy(|_| asked_until_it_ends(&mut used, "look"), || asked_until_it_ends(&mut idle, "peek"));
+        while_busy(|_| asked_until_it_ends(&mut used, "look"), || asked_until_it_ends(&mut idle, "peek"));
     assert!(idle_ends, "peeking kept it alive");
     timely(!ends || longest < ms(3000), "nobody asked for a while");
     assert!(!ends, "a session that was looked at ended");

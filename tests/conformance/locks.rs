@@ -4,7 +4,7 @@ use crate::runner::cases;
 use crate::subject::Subject;
 use crate::support::locks::locks;
 use crate::support::wait_for;
-use crate::watch::{at_once, in_time, ms, pause, timed};
+use crate::watch::{at_once, in_time, ms, pause, timed, timely};
 
 cases![
     N11 Http strangers_never_wait_for_each_other,
@@ -31,6 +31,7 @@ fn a_client_that_does_not_read_keeps_nobody_waiting(subject: &Subject) {
         let slow = member.clone().reluctant().begin(&format!("add=n:1&{body}"));
         pause(500); // it has begun, and what the kernels take is full
         let (response, took) = timed(|| member.ask("add=n:1&save"));
+        timely(response.line("add") != "2", "the slow request was the later one");
         assert_eq!(response.line("add"), "3", "{body}: what was changed before the body is there");
         in_time(took, ms(700), body);
         pause(1200);
@@ -59,6 +60,7 @@ fn a_wait_for_a_lock_ends_and_the_page_is_told(subject: &Subject) {
     let holder = member.begin("add=n:1&sleep=3000");
     wait_for("the holder", || (!locks(&server).is_empty()).then_some(()));
     let (response, took) = timed(|| member.ask("add=n:1&get=n"));
+    timely(response.line("add").starts_with('!'), "the holder is done");
     assert_eq!((response.line("add"), response.line("get"), response.set_cookies().len()), ("!busy", "!busy", 0));
     assert!(took > ms(650), "{took:?}");
     in_time(took, ms(1700), "a wait of 0.7 s, once");
@@ -70,6 +72,7 @@ fn a_wait_for_a_lock_ends_and_the_page_is_told(subject: &Subject) {
     let holder = member.begin("lock&add=n:1&sleep=2500");
     wait_for("the holder", || (!locks(&server).is_empty()).then_some(()));
     let response = member.ask("lock&add=m:1");
+    timely(response.line("lock") != "ok", "the holder is done");
     assert_eq!((response.line("lock"), response.line("add")), ("!busy", "1"));
     assert_eq!((holder.finish().line("lock"), member.says("lock&all")), ("ok", "m=1 n=2".into()));
 }

@@ -235,6 +235,8 @@ class Page(http.server.BaseHTTPRequestHandler):
 
     def move(self, old_id_ends):
         old = self.session.id
+        if self.sent:
+            raise Refused("late")
         if old:
             self.session.id = self.cookie = secrets.token_urlsafe(24)
             SESSIONS[self.session.id], SESSIONS[old] = (self.session, None), (self.session, old_id_ends)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::runner::cases;
 use crate::subject::Subject;
-use crate::watch::{at_once, pause, soon, while_busy};
+use crate::watch::{at_once, pause, soon, timely, while_busy};
 
 cases![
     R1 Http within_the_grace_the_old_id_goes_on_with_the_session,
@@ -84,7 +84,7 @@ fn a_client_that_never_got_the_new_cookie_is_still_logged_in(subject: &Subject) 
     let hung_up = member.begin("regenerate&add=n:1&sleep=300");
     pause(150);
     drop(hung_up);
-    pause(400);
+    timely(soon(Duration::from_secs(5), || member.clone().says("peek&get=n") == "4"), "the request of who hung up is not there yet");
     let response = member.ask("look&user&get=n");
     assert_eq!((response.line("user"), response.line("get"), response.set_cookies().len()), ("ann", "4", 1));
     assert_ne!(member.id(), old);

@@ -43,7 +43,7 @@ pub(crate) use cases;
 /// Cases mostly wait, so several at once are quicker on any machine.
 const THREADS: usize = 6;
 /// Beyond this a machine that stood still may be why something was late.
-const STANDSTILL: Duration = ms(200);
+const STANDSTILL: Duration = ms(60);
 const ATTEMPTS: usize = 4;
 
 #[derive(Default)]

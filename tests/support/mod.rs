@@ -62,7 +62,7 @@ impl Mpm {
 
 /// Asks until it is answered, and fails the test that waits in vain.
 pub fn wait_for<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
-    poll(Duration::from_secs(20), ask).unwrap_or_else(|| panic!("waited 20 s in vain: {what}"))
+    poll(Duration::from_secs(60), ask).unwrap_or_else(|| panic!("waited 60 s in vain: {what}"))
 }
 
 fn poll<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
