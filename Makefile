@@ -4,6 +4,7 @@ CARGO  ?= cargo
 APXS   ?= apxs
 PORT   ?= 8080
 PREFIX ?= /usr/local
+SECONDS ?= 600
 export APXS PORT
 
 # Where httpd looks for modules and headers.
@@ -14,7 +15,7 @@ DATADIR    = $(PREFIX)/share/mod_session_rs
 target := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check bench install clean deps help
+.PHONY: build run test check bench fuzz install clean deps help
 .NOTPARALLEL:
 
 build: deps-build ## build build/mod_session.so and build/htsession (the default)
@@ -44,6 +45,15 @@ check: deps-check ## check format and lints
 
 bench: deps-bench build ## leases; a counter page over HTTP, against no session, bare system calls, and during a cleaning pass
 	$(CARGO) bench --bench lock --bench http --bench cleaning
+
+fuzz: deps-fuzz ## look for inputs that break the parsers, SECONDS=600 for each kind; what is new goes to target/fuzz
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
+	@for kind in $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))); do \
+	    echo "== $$kind, $(SECONDS) s"; \
+	    install -d $(target)/fuzz/$$kind; \
+	    $(CARGO) +nightly fuzz run $$kind $(target)/fuzz/$$kind fuzz/corpus/$$kind -- \
+	        -max_total_time=$(SECONDS) -max_len=1024 -print_final_stats=1 || exit 1; \
+	done
 
 install: ## install the module, htsession and session_api.h; DESTDIR, PREFIX and APXS count
 	$(if $(LIBEXECDIR),,$(error $(APXS) not found: make deps))

@@ -8,6 +8,16 @@ use super::values::{Values, compare};
 pub struct Mirror {
     /// In the order of [`compare`].
     shown: Vec<(String, Vec<u8>)>,
+    /// What else was there under these keys when they were last compared: nobody writes it by leaving it there.
+    beside: Vec<(String, Vec<u8>)>,
+}
+
+/// What an entry of a picture is, of several under one key the one that counts more last.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Beside,
+    Shown,
+    Written,
 }
 
 /// What somebody did to the picture.
@@ -41,7 +51,8 @@ impl Mirror {
     #[must_use]
     pub fn of(values: &Values, detail: Detail) -> Mirror {
         let plain = values.iter().filter_map(|(key, value)| Some((key, value.to_plain()?)));
-        Mirror { shown: plain.filter(|(key, plain)| detail.shows(key, plain)).map(|(key, plain)| (key.to_owned(), plain)).collect() }
+        let shown = plain.filter(|(key, plain)| detail.shows(key, plain)).map(|(key, plain)| (key.to_owned(), plain)).collect();
+        Mirror { shown, beside: Vec::new() }
     }
 
     /// What to show.
@@ -54,23 +65,42 @@ impl Mirror {
         self.shown.binary_search_by(|(known, _)| compare(known, key)).is_ok_and(|at| self.shown[at].1 == plain)
     }
 
+    fn standing(&self, key: &str, plain: &[u8]) -> Standing {
+        let was_beside = |(known, text): &(String, Vec<u8>)| text == plain && known.eq_ignore_ascii_case(key);
+        if self.is_shown(key.as_bytes(), plain) {
+            Standing::Shown
+        } else if self.beside.iter().any(was_beside) {
+            Standing::Beside
+        } else {
+            Standing::Written
+        }
+    }
+
     /// Compares the picture with what is there now, which then counts as shown. Keys that are not UTF-8 cannot be ours.
     ///
-    /// A key may be there several times (httpd overlays the notes of a fast redirect); it counts as written if any of them is.
+    /// A key may be there several times (httpd overlays the notes of a fast redirect); it counts as written if any of them is. Those
+    /// beside it then count no more, for as long as it is there.
     pub fn edits(&mut self, entries: &[(&[u8], &[u8])]) -> Vec<Edit> {
         let in_order =
             |pair: &[(&[u8], &[u8])]| matches!(pair, [(one, _), (other, _)] if one.to_ascii_lowercase() < other.to_ascii_lowercase());
         let all_there = entries.len() == self.shown.len() && entries.windows(2).all(in_order);
         if all_there && entries.iter().all(|(key, plain)| self.is_shown(key, plain)) {
+            self.beside.clear();
             return Vec::new(); // nobody wrote: as nearly always
         }
         let mut now: Vec<(String, Vec<u8>)> = Vec::new();
+        let mut beside = Vec::new();
         for (key, plain) in entries {
             let Ok(spelled) = std::str::from_utf8(key) else { continue };
+            let mut entry = (spelled.to_owned(), plain.to_vec());
             match now.binary_search_by(|(known, _)| compare(known, spelled)) {
-                Err(at) => now.insert(at, (spelled.to_owned(), plain.to_vec())),
-                Ok(at) if !self.is_shown(key, plain) => now[at] = (spelled.to_owned(), plain.to_vec()),
-                Ok(_) => {}
+                Err(at) => now.insert(at, entry),
+                Ok(at) => {
+                    if self.standing(spelled, plain) >= self.standing(&now[at].0, &now[at].1) {
+                        std::mem::swap(&mut now[at], &mut entry);
+                    }
+                    beside.push(entry);
+                }
             }
         }
         let set =
@@ -78,7 +108,7 @@ impl Mirror {
         let is_there = |key: &str| now.binary_search_by(|(known, _)| compare(known, key)).is_ok();
         let gone = self.shown.iter().filter(|(key, _)| !is_there(key)).map(|(key, _)| Edit::Unset(key.clone()));
         let edits = set.chain(gone).collect();
-        self.shown = now;
+        (self.shown, self.beside) = (now, beside);
         edits
     }
 }
@@ -144,5 +174,19 @@ mod tests {
         }
         let mut mirror = Mirror::of(&values(&[("a", Value::Int(1))]), Detail::Public);
         assert_eq!(edits(&mut mirror, &[("a", "1"), ("a", "1")]), []);
+    }
+
+    #[test]
+    fn an_entry_beside_the_written_one_is_no_write_at_the_next_look() {
+        for entries in [[("a", "1"), ("A", "9")], [("a", "9"), ("A", "1")]] {
+            let mut mirror = Mirror::of(&values(&[("a", Value::Int(1))]), Detail::Public);
+            assert_eq!(edits(&mut mirror, &entries).len(), 1);
+            assert_eq!(edits(&mut mirror, &entries), []);
+            assert_eq!(edits(&mut mirror, &[("a", "1")]), [set("a", "1")], "it is alone now: somebody wrote it");
+        }
+        let mut mirror = Mirror::of(&values(&[("a", Value::Int(1))]), Detail::Public);
+        assert_eq!(edits(&mut mirror, &[("a", "9"), ("a", "1")]), [set("a", "9")]);
+        assert_eq!(edits(&mut mirror, &[("a", "9")]), []);
+        assert_eq!(edits(&mut mirror, &[("a", "9"), ("a", "1")]), [set("a", "1")], "it was gone, and somebody wrote it");
     }
 }

@@ -200,7 +200,11 @@ impl Record<Body> {
                 let mut rest = &plain[..];
                 let mut reader = rmp_serde::Deserializer::new(&mut rest);
                 reader.set_max_depth(MAX_DEPTH + 2);
-                Values::deserialize(&mut reader).map_err(|error| CodecError::Malformed(error.to_string()))?
+                let values = Values::deserialize(&mut reader).map_err(|error| CodecError::Malformed(error.to_string()))?;
+                if !rest.is_empty() {
+                    return Err(CodecError::Malformed("bytes after the values".into()));
+                }
+                values
             }
         };
         Ok(self.with(values))
@@ -221,6 +225,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::session::Session;
     use crate::session::value::tests::any_value;
 
     pub fn any_record() -> impl Strategy<Value = Record> {
@@ -284,6 +289,18 @@ mod tests {
             let bytes = record.encode();
             prop_assert!(Stored::decode(&bytes[..bytes.len().saturating_sub(cut)]).is_err());
         }
+    }
+
+    #[test]
+    fn what_is_sealed_is_read_as_strictly_as_what_is_open() {
+        let session = Session::blank(Timestamp(0), 1, 0).record_to_create(7, Timestamp(0));
+        let opened = |plain: &[u8]| {
+            let sealed = seal::close(&id(1), VALUES, &bound(&KEY, 7), [3; NONCE], plain);
+            session.clone().with(Body::Sealed(sealed)).open(&id(1), &KEY)
+        };
+        assert_eq!(opened(&[0x80]), Ok(session.clone()));
+        assert!(matches!(opened(&[0x80, 0xc0]), Err(CodecError::Malformed(_))), "bytes after the values");
+        assert!(matches!(opened(&[0xc0]), Err(CodecError::Malformed(_))), "no map");
     }
 
     #[test]

@@ -37,12 +37,14 @@ pub struct Newest {
 }
 
 impl Newest {
+    /// Whether the file can take it as its next.
     pub fn fits(&self, blob: &Blob) -> bool {
-        blob.bytes.len() <= self.header.capacity as usize
+        blob.bytes.len() <= self.header.capacity as usize && self.seq < u64::MAX
     }
 
+    /// Behind the last number a new file begins again.
     pub fn next_seq(&self) -> u64 {
-        self.seq + 1
+        self.seq.checked_add(1).unwrap_or(1)
     }
 }
 
@@ -128,7 +130,7 @@ impl RecordFile {
     pub fn newest(&self) -> Result<Newest> {
         let view = View::read(self)?.ok_or_else(|| self.corrupt())?;
         let mut slots: Vec<_> = view.written().collect();
-        slots.sort_by_key(|(_, head)| std::cmp::Reverse(head.seq));
+        slots.sort_by_key(|(slot, head)| std::cmp::Reverse((head.seq, *slot)));
         for (slot, head) in slots {
             if let Some(bytes) = view.payload(slot, &head)? {
                 let older = match view.heads[1 - slot] {

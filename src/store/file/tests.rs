@@ -75,6 +75,40 @@ fn what_its_reader_calls_damaged_is_put_aside_too() {
 }
 
 #[test]
+fn an_update_behind_the_last_number_counts() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let path = store.path(&KEY);
+    std::fs::remove_file(&path).unwrap();
+    RecordFile::create(&path, KEY, 7, u64::MAX, &blob(b"x"), Durability::Process).unwrap();
+    for bytes in [b"y", b"z"] {
+        assert_eq!(write(&store, bytes).unwrap(), Outcome::Written);
+        assert_eq!(store.load(&KEY).unwrap(), Some(blob(bytes)));
+    }
+}
+
+#[test]
+fn an_update_is_shown_what_a_load_sees_even_of_two_slots_of_one_number() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"one"), Durability::Process).unwrap();
+    let path = store.path(&KEY);
+    let mut file = std::fs::read(&path).unwrap();
+    let format::Found::Header(header) = format::Header::decode(&file, &KEY) else { panic!("a good header") };
+    let other = header.encode_slot(&KEY, 1, &blob(b"other"));
+    let at = usize::try_from(header.slot_offset(1)).unwrap();
+    file[at..at + other.len()].copy_from_slice(&other);
+    std::fs::write(&path, &file).unwrap();
+    let mut shown = None;
+    store
+        .update(&KEY, Durability::Process, &mut |newest| {
+            shown = newest.cloned();
+            Change::Keep
+        })
+        .unwrap();
+    assert_eq!(shown, store.load(&KEY).unwrap());
+}
+
+#[test]
 fn a_truncated_file_is_damage_wherever_it_is_cut() {
     let (_place, store) = store();
     store.create(&KEY, &blob(b"first"), Durability::Process).unwrap();
