@@ -85,7 +85,7 @@ impl Repository<'_> {
 
     /// `copied`: a copy under the new key is nobody's unless the session has moved.
     fn move_on(&self, session: &mut Session, kind: Move, new: &NewId, copied: &mut bool, now: Timestamp) -> Result<Regenerated, Error> {
-        let mut attempts = 0;
+        let (mut attempts, mut joins) = (0, false);
         for _ in 0..CIRCLE {
             let (Some(id), Some(key)) = (session.id().cloned(), session.key().copied()) else { return Err(Error::Gone) };
             let found = match self.store.load(&key) {
@@ -98,10 +98,7 @@ impl Repository<'_> {
                     let leads_on = alias.leads_on(now);
                     let elsewhere = alias.new_id(&id, &key).filter(|_| leads_on).ok_or(Error::Gone)?;
                     session.identify(elsewhere, alias.to);
-                    if kind == Move::Moved {
-                        self.reload(session, now)?;
-                        return self.save(session, now).map(|_| Regenerated::Joined);
-                    }
+                    joins = kind == Move::Moved;
                     continue;
                 }
             };
@@ -114,6 +111,12 @@ impl Repository<'_> {
                     }
                     _ => continue, // somebody has just stored something
                 }
+            }
+            if joins {
+                return match (self.save(session, now)?, session.phase()) {
+                    (_, Phase::Gone) => Err(Error::Gone),
+                    _ => Ok(Regenerated::Joined),
+                };
             }
             attempts += 1;
             if attempts > MOST_ATTEMPTS {
