@@ -7,6 +7,8 @@ use super::values::{Values, compare};
 #[derive(Debug, Clone, PartialEq)]
 enum Change {
     Set(Value),
+    /// Under this spelling, whichever it had before: it was removed in between.
+    Replace(Value),
     Unset,
     Add(i64),
 }
@@ -26,7 +28,8 @@ impl Changes {
     }
 
     pub fn set(&mut self, key: &str, value: Value) {
-        self.record(key, Change::Set(value));
+        let next = if self.replaces(key) { Change::Replace(value) } else { Change::Set(value) };
+        self.record(key, next);
     }
 
     pub fn unset(&mut self, key: &str) {
@@ -46,7 +49,8 @@ impl Changes {
             None => Change::Add(delta),
             Some(Change::Add(before)) => Change::Add(before.saturating_add(delta)),
             Some(Change::Set(value)) => Change::Set(added(Some(value), delta)),
-            Some(Change::Unset) => Change::Set(Value::Int(delta)),
+            Some(Change::Replace(value)) => Change::Replace(added(Some(value), delta)),
+            Some(Change::Unset) => Change::Replace(Value::Int(delta)),
         };
         self.record(key, next);
     }
@@ -59,6 +63,10 @@ impl Changes {
         for (key, change) in &self.by_key {
             match change {
                 Change::Set(value) => values.set(key, value.clone()),
+                Change::Replace(value) => {
+                    values.remove(key);
+                    values.set(key, value.clone());
+                }
                 Change::Unset => values.remove(key),
                 Change::Add(delta) => {
                     let sum = added(values.find(key).map(|(_, value)| value), *delta);
@@ -68,13 +76,17 @@ impl Changes {
         }
     }
 
+    fn replaces(&self, key: &str) -> bool {
+        self.position(key).is_ok_and(|at| matches!(self.by_key[at].1, Change::Unset | Change::Replace(_)))
+    }
+
     fn position(&self, key: &str) -> Result<usize, usize> {
         self.by_key.binary_search_by(|(known, _)| compare(known, key))
     }
 
     fn record(&mut self, key: &str, change: Change) {
         match self.position(key) {
-            Ok(at) => self.by_key[at].1 = change,
+            Ok(at) => self.by_key[at] = (key.to_owned(), change),
             Err(at) => self.by_key.insert(at, (key.to_owned(), change)),
         }
     }
@@ -200,6 +212,19 @@ mod tests {
         changes.set("cart", Value::Int(2));
         changes.apply(&mut newest);
         assert_eq!(newest.iter().collect::<Vec<_>>(), [("Cart", &Value::Int(2))]);
+    }
+
+    #[test]
+    fn a_key_that_was_removed_comes_back_under_its_new_spelling() {
+        for come_back in [|changes: &mut Changes| changes.set("cart", Value::Int(2)), |changes: &mut Changes| changes.add("cart", 2)] {
+            let mut newest = Values::default();
+            newest.set("Cart", Value::Int(1));
+            let mut changes = Changes::default();
+            changes.unset("Cart");
+            come_back(&mut changes);
+            changes.apply(&mut newest);
+            assert_eq!(newest.iter().collect::<Vec<_>>(), [("cart", &Value::Int(2))]);
+        }
     }
 
     #[test]
