@@ -41,6 +41,20 @@ impl Expiry {
         idle.min(self.end_of_life(record)).min(self.end_of_new(record))
     }
 
+    /// The expiry of a record that has got another timeout, `before` until now, by a request that is no access: the last one counts
+    /// on, which may be up to an interval later than `accessed`, as it need not have been written.
+    #[must_use]
+    pub fn at_new_timeout(&self, record: &Record, before: u64, expires: Timestamp, now: Timestamp) -> Timestamp {
+        let end = self.end_of_life(record).min(self.end_of_new(record));
+        let counted_from = if expires < end {
+            expires.minus(before.saturating_mul(MICROS))
+        } else {
+            record.accessed.plus(self.interval(before)).not_after(now) // idleness was not the end that counted
+        };
+        let idle = counted_from.plus(record.timeout.saturating_mul(MICROS));
+        idle.min(end).max(self.at_write(record, record.accessed.not_after(now)))
+    }
+
     /// Whether a record with this stored expiry is still a session.
     #[must_use]
     pub fn alive(&self, record: &Record, expires: Timestamp, now: Timestamp) -> bool {
@@ -138,6 +152,20 @@ mod tests {
         assert_eq!(rules.interval(1800), 30 * MICROS);
         assert_eq!(rules.interval(86_400), 60 * MICROS);
         assert_eq!(rules.interval(1), MICROS / 60);
+    }
+
+    #[test]
+    fn a_new_timeout_counts_from_the_last_access_also_if_that_was_not_worth_a_write() {
+        let (rules, now) = (Expiry::default(), Timestamp(29 * MICROS));
+        let mut session = record(0, 0, 1800);
+        let expires = rules.at_write(&session, Timestamp(0));
+        assert!(!rules.touch_due(&session, expires, true, now), "an access that is not written");
+        session.timeout = 5;
+        let end = rules.at_new_timeout(&session, 1800, expires, now);
+        assert!((34 * MICROS..=35 * MICROS).contains(&end.0), "{end:?}");
+        let ending = Expiry { lifetime: Some(1000 * MICROS), ..rules };
+        let end = ending.at_new_timeout(&session, 1800, Timestamp(1000 * MICROS), now);
+        assert_eq!(end, Timestamp(34 * MICROS), "the lifetime had been the end that counted");
     }
 
     #[test]

@@ -229,13 +229,14 @@ impl Session {
             newest.accessed = newest.accessed.not_after(now).max(self.opened);
             newest.presented |= self.presents;
         }
+        let timeout_before = newest.timeout;
         newest.timeout = self.new_timeout.unwrap_or(newest.timeout);
         if let Some(user) = &self.new_user {
             newest.user.clone_from(user);
         }
         let expires = match (self.renews, self.new_timeout) {
             (true, _) => rules.at_write(&newest, now),
-            (false, Some(_)) => rules.at_write(&newest, newest.accessed),
+            (false, Some(_)) => rules.at_new_timeout(&newest, timeout_before, expires, now),
             (false, None) => expires,
         };
         Some((newest, expires))
