@@ -265,10 +265,13 @@ impl Session {
         self.base = Record { accessed: self.base.accessed, ..record };
     }
 
-    /// The storage is gone, and what there was to save with it.
+    /// The storage is gone, and what there was to save with it. What the session shows now is what a revert comes back to.
     pub fn removed(&mut self) {
         self.phase = Phase::Removed;
         self.changes = Changes::default();
+        if let Some(values) = self.changed.take() {
+            self.base.values = values;
+        }
         self.base.user = self.new_user.take().unwrap_or_else(|| self.base.user.take());
         self.base.timeout = self.new_timeout.take().unwrap_or(self.base.timeout);
     }

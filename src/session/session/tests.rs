@@ -85,6 +85,18 @@ fn revert_drops_the_changes_since_the_last_load_or_save() {
 }
 
 #[test]
+fn after_a_removal_a_revert_comes_back_to_what_was_shown_then() {
+    let (mut session, _) = stored();
+    session.set("n", Value::Int(2)).unwrap();
+    session.set_user(Some("ann".into()));
+    session.set_timeout(60);
+    session.removed();
+    session.clear();
+    session.revert();
+    assert_eq!((session.values().get("n"), session.user(), session.timeout()), (Some(&Value::Int(2)), Some("ann"), 60));
+}
+
+#[test]
 fn adding_to_something_else_than_an_integer_is_refused() {
     let (mut session, _) = stored();
     session.set("t", Value::Text("1".into())).unwrap();
