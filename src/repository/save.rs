@@ -2,7 +2,7 @@
 
 use super::{Error, MOST_MOVES, Repository, draw};
 use crate::session::record::CodecError;
-use crate::session::session::Intent;
+use crate::session::session::{Intent, Phase};
 use crate::session::{Alias, Id, Key, Record, Session, Stored, Timestamp};
 use crate::store::{self, Blob, Change, Outcome};
 
@@ -44,6 +44,8 @@ impl Repository<'_> {
         match session.intent(&self.terms.expiry, now) {
             Intent::Create => self.create(session, now),
             Intent::Update => self.update(session, now),
+            // What is changed after that answer is lost as well, and so is who goes on all the same.
+            Intent::Nothing if session.phase() == Phase::Gone && session.has_changes() => Err(Error::Gone),
             Intent::Nothing => Ok(Saved::Nothing),
         }
     }

@@ -136,6 +136,18 @@ fn what_a_request_began_before_a_change_of_privilege_does_not_reach_the_session(
 }
 
 #[test]
+fn what_is_changed_after_the_answer_gone_is_not_answered_as_saved() {
+    let ground = ground();
+    let mut slow = ground.begin();
+    let mut session = ground.open(&slow, NOW);
+    ground.sessions().invalidate(&mut session, NOW).unwrap();
+    for _ in 0..2 {
+        slow.add("n", 1).unwrap();
+        assert!(matches!(ground.sessions().save(&mut slow, NOW), Err(Error::Gone)));
+    }
+}
+
+#[test]
 fn a_log_out_that_began_under_the_old_id_ends_the_session_wherever_it_is() {
     for kind in [Move::Moved, Move::Superseded] {
         let ground = ground();
