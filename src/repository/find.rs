@@ -2,6 +2,7 @@
 
 use super::{Error, MOST_MOVES, Repository};
 use crate::session::record::CodecError;
+use crate::session::session::Phase;
 use crate::session::{Id, Key, Move, Record, Ref, Session, Stored, Timestamp};
 use crate::store::{self, Blob};
 
@@ -75,12 +76,16 @@ impl Repository<'_> {
         }
     }
 
-    /// Reads what the store holds of a session by now; its changes stay on top.
+    /// Reads what the store holds of a session by now; its changes stay on top. Of one that is not stored there is nothing to read.
     ///
     /// # Errors
     /// It is gone, it is damaged, or the store failed.
     pub fn reload(&self, session: &mut Session, now: Timestamp) -> Result<(), Error> {
-        let Some(id) = session.id().cloned() else { return Ok(()) };
+        let id = match (session.phase(), session.id()) {
+            (Phase::Gone, _) => return Err(Error::Gone),
+            (Phase::Stored(_), Some(id)) => id.clone(),
+            _ => return Ok(()),
+        };
         match self.follow(&id, now, Asks::Request)? {
             Lookup::Live(live) if live.record.incarnation == session.incarnation() => {
                 session.identify(live.id, live.key);

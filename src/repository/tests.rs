@@ -148,6 +148,20 @@ fn what_is_changed_after_the_answer_gone_is_not_answered_as_saved() {
 }
 
 #[test]
+fn of_a_session_that_is_not_stored_there_is_nothing_to_read() {
+    let ground = ground();
+    let mut removed = ground.begin();
+    ground.sessions().remove(&mut removed).unwrap();
+    let mut new = ground.sessions().blank(NOW);
+    ground.sessions().identify(&mut new).unwrap();
+    for session in [&mut removed, &mut new] {
+        ground.sessions().reload(session, NOW).unwrap();
+        session.set("n", Value::Int(2)).unwrap();
+        assert_eq!(ground.sessions().save(session, NOW).unwrap(), Saved::Created);
+    }
+}
+
+#[test]
 fn a_log_out_that_began_under_the_old_id_ends_the_session_wherever_it_is() {
     for kind in [Move::Moved, Move::Superseded] {
         let ground = ground();
