@@ -4,6 +4,7 @@
 //! nobody knows yet, and then the old key becomes an alias, unless the record there has changed meanwhile: then once more. A process that
 //! dies in between leaves the session under its old id, and a copy that nobody can find and that ends by itself.
 
+use super::save::{Refused, newest};
 use super::{Error, MOST_MOVES, Repository, draw};
 use crate::faults;
 use crate::session::session::Phase;
@@ -45,7 +46,10 @@ impl Repository<'_> {
             Moved::ByUs => Ok(true),
             Moved::Emptied => Ok(false),
             // Its id is as new as ours; what there is to store goes there.
-            Moved::ByAnother => self.save(session, now).map(|_| true),
+            Moved::ByAnother => match (self.save(session, now)?, session.phase()) {
+                (_, Phase::Gone) => Err(Error::Gone), // which a renewal does not tell
+                _ => Ok(true),
+            },
         }
     }
 
@@ -54,31 +58,32 @@ impl Repository<'_> {
         for _ in 0..MOST_ATTEMPTS {
             let (Some(id), Some(key)) = (session.id().cloned(), session.key().copied()) else { return Err(Error::Gone) };
             let found = self.store.load(&key)?;
-            let (newest, expires) = match self.newest(session, found.as_ref())? {
+            let (newest, expires) = match newest(session, (&id, &key), found.as_ref()) {
                 Ok(newest) => newest,
-                Err(alias) => match alias.new_id(&id, &key) {
+                Err(Refused::Moved(alias)) => match alias.new_id(&id, &key) {
                     Some(elsewhere) if moves < MOST_MOVES => {
                         session.identify(elsewhere, alias.to);
-                        if kind == Move::Moved {
-                            return Ok(Moved::ByAnother);
-                        }
                         moves += 1;
                         continue;
                     }
-                    _ => {
-                        session.gone();
-                        return Err(Error::Gone);
-                    }
+                    _ => return Err(gone(session)),
                 },
+                Err(Refused::Error(Error::Gone)) => return Err(gone(session)),
+                Err(Refused::Error(error)) => return Err(error),
             };
-            let Some((record, expires)) = session.merged(newest, expires, &self.terms.expiry, now) else {
-                session.gone();
-                return Err(Error::Gone);
-            };
+            let Some((record, expires)) = session.merged(newest, expires, &self.terms.expiry, now) else { return Err(gone(session)) };
             if record.is_empty() {
-                self.save(session, now)?; // its last value goes with this request, and so does its storage
-                session.forget_id();
-                return Ok(Moved::Emptied);
+                // Its last value goes with this request, and so does its storage, unless somebody has just stored another.
+                if self.replace(&key, found.as_ref(), || Change::Delete)? == Outcome::Deleted {
+                    session.saved(record, expires);
+                    session.removed();
+                    session.forget_id();
+                    return Ok(Moved::Emptied);
+                }
+                continue;
+            }
+            if kind == Move::Moved && moves > 0 {
+                return Ok(Moved::ByAnother);
             }
             let blob = self.blob(session, (&new.id, &new.key), &record, expires)?;
             *stored = if *stored {
@@ -112,9 +117,19 @@ impl Repository<'_> {
         let grace_ends = if kind == Move::Moved { now.plus(self.terms.grace) } else { now };
         let alias = Alias::new(session.incarnation(), kind, old, (&new.id, &new.key), grace_ends, draw()?);
         let blob = Blob { expires: alias.expires(now), bytes: Stored::Alias(alias).encode() };
-        let mut change = |newest: Option<&Blob>| if newest == found { Change::Write(blob.clone()) } else { Change::Keep };
-        Ok(self.store.update(old.1, self.terms.durability, &mut change)? == Outcome::Written)
+        Ok(self.replace(old.1, found, || Change::Write(blob.clone()))? == Outcome::Written)
     }
+
+    /// Does this to what is stored under a key, if that is what was found there.
+    fn replace(&self, key: &Key, found: Option<&Blob>, by: impl Fn() -> Change) -> Result<Outcome, Error> {
+        let mut change = |newest: Option<&Blob>| if newest == found { by() } else { Change::Keep };
+        Ok(self.store.update(key, self.terms.durability, &mut change)?)
+    }
+}
+
+fn gone(session: &mut Session) -> Error {
+    session.gone();
+    Error::Gone
 }
 
 struct New {

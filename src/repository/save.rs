@@ -28,9 +28,9 @@ enum Step {
 }
 
 /// What is to become of the record that is there.
-type Plan = Result<(Record, Timestamp), Refused>;
+pub(super) type Plan = Result<(Record, Timestamp), Refused>;
 
-enum Refused {
+pub(super) enum Refused {
     Moved(Alias),
     Error(Error),
 }
@@ -150,20 +150,10 @@ impl Repository<'_> {
             Err(error) => refuse(Refused::Error(error)),
         }
     }
-
-    /// Reads the newest record of a session for one that is about to replace it.
-    pub(super) fn newest(&self, session: &Session, blob: Option<&Blob>) -> Result<Result<(Record, Timestamp), Alias>, Error> {
-        let (Some(id), Some(key)) = (session.id(), session.key()) else { return Err(Error::Gone) };
-        match newest(session, (id, key), blob) {
-            Ok(newest) => Ok(Ok(newest)),
-            Err(Refused::Moved(alias)) => Ok(Err(alias)),
-            Err(Refused::Error(error)) => Err(error),
-        }
-    }
 }
 
 /// The newest record, if it is of the session that was loaded.
-fn newest(session: &Session, (id, key): (&Id, &Key), found: Option<&Blob>) -> Plan {
+pub(super) fn newest(session: &Session, (id, key): (&Id, &Key), found: Option<&Blob>) -> Plan {
     let gone = || Refused::Error(Error::Gone);
     let damaged = |error: CodecError| Refused::Error(Error::Corrupt(error.to_string()));
     let found = found.ok_or_else(gone)?;

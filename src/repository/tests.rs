@@ -162,6 +162,29 @@ fn of_a_session_that_is_not_stored_there_is_nothing_to_read() {
 }
 
 #[test]
+fn a_session_that_has_ended_before_it_moves_is_gone() {
+    let ground = ground();
+    let mut slow = ground.begin();
+    let mut session = ground.open(&slow, NOW);
+    ground.sessions().invalidate(&mut session, NOW).unwrap();
+    assert!(matches!(ground.sessions().regenerate(&mut slow, Move::Moved, NOW), Err(Error::Gone)));
+    assert_eq!(slow.phase(), Phase::Gone);
+}
+
+#[test]
+fn who_moves_a_session_that_others_have_moved_twice_goes_on_under_its_newest_id() {
+    let mut ground = ground();
+    ground.terms.grace = 0;
+    let mut slow = ground.begin();
+    let mut session = ground.open(&slow, NOW);
+    for _ in 0..2 {
+        ground.sessions().regenerate(&mut session, Move::Moved, NOW).unwrap();
+    }
+    assert!(ground.sessions().regenerate(&mut slow, Move::Moved, NOW).unwrap());
+    assert_eq!(slow.id(), session.id());
+}
+
+#[test]
 fn a_log_out_that_began_under_the_old_id_ends_the_session_wherever_it_is() {
     for kind in [Move::Moved, Move::Superseded] {
         let ground = ground();

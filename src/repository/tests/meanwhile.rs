@@ -73,3 +73,19 @@ fn what_ends_while_it_moves_has_ended_and_no_copy_is_left() {
     assert!(matches!(moved, Err(Error::Gone)));
     assert!(ground.records().is_empty());
 }
+
+#[test]
+fn a_session_that_is_not_emptied_after_all_moves_with_what_another_request_has_just_stored() {
+    let ground = ground();
+    let mut session = ground.begin();
+    let id = session.id().cloned().unwrap();
+    session.unset("n").unwrap();
+    let moved = move_while(&ground, &mut session, Move::Superseded, || {
+        let mut other = ground.sessions().open(&id, NOW).unwrap().unwrap();
+        other.set("theirs", Value::Int(7)).unwrap();
+        ground.sessions().save(&mut other, NOW).unwrap();
+    });
+    assert!(moved.unwrap());
+    assert!(ground.sessions().open(&id, NOW).unwrap().is_none(), "an id from before the change of privilege");
+    assert_eq!(value(&ground.open(&session, NOW), "theirs"), 7);
+}
