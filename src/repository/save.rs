@@ -44,7 +44,7 @@ impl Repository<'_> {
         match session.intent(&self.terms.expiry, now) {
             Intent::Create => self.create(session, now),
             Intent::Update => self.update(session, now),
-            // What is changed after that answer is lost as well, and so is who goes on all the same.
+            // Nothing revives it, so these changes are lost, and their request is to know.
             Intent::Nothing if session.phase() == Phase::Gone && session.has_changes() => Err(Error::Gone),
             Intent::Nothing => Ok(Saved::Nothing),
         }
