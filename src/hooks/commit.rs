@@ -169,8 +169,8 @@ fn expire_now(slot: &mut Slot, request: Request<'_>) -> Result<(), SaveError> {
 /// Gives a session another id, with the changes of this request so far.
 pub fn regenerate(tree: &mut Tree, index: usize, request: Request<'_>, kind: Move) -> Result<(), SaveError> {
     let slot = &mut tree.slots[index];
-    let was = slot.session.key().map(Key::reference);
-    let moved = match slot.session.phase() {
+    let (was, stood) = (slot.session.key().map(Key::reference), slot.session.phase());
+    let moved = match stood {
         Phase::Stored(_) if tree.headers_sent && !slot.by_id && slot.settings.cookie().is_some() => Err(SaveError::TooLate),
         _ => {
             let sessions = slot.settings.repository();
@@ -179,7 +179,13 @@ pub fn regenerate(tree: &mut Tree, index: usize, request: Request<'_>, kind: Mov
     };
     match moved {
         Ok(true) => slot.happened(request, Event::Renewed, was.as_ref()),
-        Ok(false) => {} // it is stored under its new id when there is something to store
+        Ok(false) => {
+            // Its last value went; else it is stored under its new id when there is something to store.
+            if let (Phase::Stored(_), Some(was)) = (stood, was) {
+                slot.forget_cookie = true;
+                happened(request, Event::Destroyed, &was, None, slot.session.user());
+            }
+        }
         Err(error) => {
             log_failure(slot, request, error);
             return Err(error);
