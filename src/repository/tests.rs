@@ -38,6 +38,13 @@ impl Ground {
         session
     }
 
+    /// A stored session that another request has ended.
+    fn begin_and_end(&self) -> Session {
+        let session = self.begin();
+        self.sessions().invalidate(&mut self.open(&session, NOW), NOW).unwrap();
+        session
+    }
+
     fn open(&self, session: &Session, now: Timestamp) -> Session {
         self.sessions().open(session.id().unwrap(), now).unwrap().expect("a session")
     }
@@ -138,9 +145,7 @@ fn what_a_request_began_before_a_change_of_privilege_does_not_reach_the_session(
 #[test]
 fn what_is_changed_after_the_answer_gone_is_not_answered_as_saved() {
     let ground = ground();
-    let mut slow = ground.begin();
-    let mut session = ground.open(&slow, NOW);
-    ground.sessions().invalidate(&mut session, NOW).unwrap();
+    let mut slow = ground.begin_and_end();
     for _ in 0..2 {
         slow.add("n", 1).unwrap();
         assert!(matches!(ground.sessions().save(&mut slow, NOW), Err(Error::Gone)));
@@ -164,9 +169,7 @@ fn of_a_session_that_is_not_stored_there_is_nothing_to_read() {
 #[test]
 fn a_session_that_has_ended_before_it_moves_is_gone() {
     let ground = ground();
-    let mut slow = ground.begin();
-    let mut session = ground.open(&slow, NOW);
-    ground.sessions().invalidate(&mut session, NOW).unwrap();
+    let mut slow = ground.begin_and_end();
     assert!(matches!(ground.sessions().regenerate(&mut slow, Move::Moved, NOW), Err(Error::Gone)));
     assert_eq!(slow.phase(), Phase::Gone);
 }

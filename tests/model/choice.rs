@@ -13,6 +13,8 @@ pub enum Act {
     /// A request begins without an id.
     Blank,
     Edit,
+    /// Everything goes, one by one.
+    Empty,
     User,
     Timeout,
     Save,
@@ -48,12 +50,13 @@ pub enum Mood {
 const MOODS: [Mood; 4] = [Mood::Usual, Mood::Moving, Mood::Merging, Mood::Ending];
 
 /// How often each is done in each mood.
-const ACTS: [(Act, [u32; 4]); 20] = [
+const ACTS: [(Act, [u32; 4]); 21] = [
     (Act::Begin, [24, 24, 24, 24]),
     (Act::Blank, [2, 1, 1, 2]),
     (Act::Edit, [40, 16, 60, 20]),
+    (Act::Empty, [2, 3, 2, 1]),
     (Act::User, [2, 1, 1, 1]),
-    (Act::Timeout, [2, 1, 1, 3]),
+    (Act::Timeout, [3, 1, 1, 5]),
     (Act::Save, [20, 12, 36, 14]),
     (Act::Regenerate(Move::Moved), [5, 60, 3, 3]),
     (Act::Regenerate(Move::Superseded), [2, 4, 1, 1]),
@@ -101,8 +104,12 @@ pub fn once_in(rng: &mut Rng, times: u32) -> bool {
 const KEYS: [&str; 7] = ["n", "cart", "Cart", "name", "\u{e9}t\u{e9}", "visits", BIG];
 const BIG: &str = "big";
 
+pub fn key(rng: &mut Rng) -> String {
+    (*pick(rng, &KEYS)).to_owned()
+}
+
 pub fn edit(rng: &mut Rng) -> Edit {
-    let key = (*pick(rng, &KEYS)).to_owned();
+    let key = key(rng);
     match rng.u32(..40) {
         0 => Edit::Clear,
         1 => Edit::Set(malformed(rng), Value::Int(1)),

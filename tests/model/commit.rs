@@ -6,8 +6,8 @@ use mod_session_rs::session::{Move, Session};
 use crate::contents::Verdict;
 use crate::end::{KNOWN, LATE};
 use crate::life::{Life, Number};
-use crate::tally::Event;
 use crate::oracle::{Asks, Check, Former, IdNumber, Oracle, Place, demand};
+use crate::tally::Event;
 use crate::visit::{Standing, Visit};
 
 /// Bytes of a record beside its values: times, numbers, the seal.

@@ -48,14 +48,6 @@ impl Verdict {
     pub fn allows(self, seen: bool) -> bool {
         self == Verdict::Either || (self == Verdict::Yes) == seen
     }
-
-    pub fn and(self, other: Verdict) -> Verdict {
-        match (self, other) {
-            (Verdict::No, _) | (_, Verdict::No) => Verdict::No,
-            (Verdict::Yes, Verdict::Yes) => Verdict::Yes,
-            _ => Verdict::Either,
-        }
-    }
 }
 
 /// By key in small letters: the key as it is spelled, and its value.
@@ -69,6 +61,18 @@ impl Contents {
 
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(&key.to_ascii_lowercase()).filter(|(spelled, _)| spelled == key).map(|(_, value)| value)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.values().map(|(key, value)| (key.as_str(), value))
+    }
+
+    pub fn removals(&self) -> Vec<Edit> {
+        self.0.values().map(|(key, _)| Edit::Unset(key.clone())).collect()
     }
 
     /// Done to whatever is there: this is how a commit changes the newest record.
@@ -121,8 +125,7 @@ impl Contents {
     }
 
     pub fn is_shown_by(&self, values: &Values) -> bool {
-        let ours = self.0.values().map(|(key, value)| (key.as_str(), value));
-        values.len() == self.0.len() && ours.eq(values.iter())
+        values.len() == self.len() && self.iter().eq(values.iter())
     }
 }
 

@@ -31,6 +31,8 @@ pub struct History<'s> {
     mood: Mood,
     /// In this mood, rather this session than others.
     favourite: Option<Number>,
+    /// What is looked at next.
+    pub watched: Option<IdNumber>,
     /// The last operations.
     pub log: VecDeque<String>,
     /// Another operation is under way.
@@ -40,7 +42,21 @@ pub struct History<'s> {
 impl<'s> History<'s> {
     pub fn new(store: &'s FileStore, rng: Rng, oracle: Oracle, terms: Terms, now: u64) -> History<'s> {
         let (flights, clients, log) = (Vec::new(), Default::default(), VecDeque::new());
-        History { store, rng, oracle, terms, now, operations: 0, flights, clients, mood: Mood::Usual, favourite: None, log, meanwhile: false }
+        History {
+            store,
+            rng,
+            oracle,
+            terms,
+            now,
+            operations: 0,
+            flights,
+            clients,
+            mood: Mood::Usual,
+            favourite: None,
+            watched: None,
+            log,
+            meanwhile: false,
+        }
     }
 
     pub fn note(&mut self, text: &str) {
@@ -59,7 +75,9 @@ impl<'s> History<'s> {
             self.favourite = self.oracle.lives.len().checked_sub(self.rng.usize(1..12));
         }
         let focus = focus.or(self.favourite);
+        let watched = self.watched.take();
         let work = match self.act() {
+            _ if watched.is_some() => watched.map(|number| Work::Look { id: self.oracle.ids()[number].0.clone(), number }),
             Act::Blank if self.flights.len() < MOST_FLIGHTS => {
                 self.begin_without_id();
                 None
@@ -67,7 +85,7 @@ impl<'s> History<'s> {
             Act::Begin if self.flights.len() < MOST_FLIGHTS => {
                 let (client, number) = self.presented(focus)?;
                 let id = self.oracle.ids()[number].0.clone();
-                Some(Work::Open { id, number, client, renews: !once_in(&mut self.rng, 6) })
+                Some(Work::Open { id, number, client, renews: !once_in(&mut self.rng, 4) })
             }
             Act::Look => {
                 let (_, number) = self.presented(focus)?;
@@ -132,6 +150,14 @@ impl<'s> History<'s> {
                 let answer = edit.apply_to(session);
                 visit.edited(&edit, answer)?;
                 format!("{edit:?} -> {answer:?}")
+            }
+            Act::Empty => {
+                for edit in visit.shown.removals() {
+                    visit.edited(&edit, edit.apply_to(session))?;
+                }
+                session.set_user(None);
+                visit.new_user = Some(None);
+                "removes every value and the owner".into()
             }
             Act::User => {
                 let user = choice::user(&mut self.rng);

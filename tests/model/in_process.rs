@@ -1,7 +1,6 @@
 //! A million operations on a file store, by requests that run into each other between the steps of what they do.
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +15,7 @@ use crate::end::LATE;
 use crate::history::History;
 use crate::interrupted::Interrupted;
 use crate::life::Number;
-use crate::oracle::{Check, Oracle, Place, demand};
+use crate::oracle::{Check, Oracle, Place, caught, demand};
 use crate::tally::{Event, Tally};
 use crate::world;
 
@@ -43,13 +42,9 @@ pub fn run(seed: u64, most: u64) -> Result<(u64, Tally), String> {
     let scope = Scope { name: "example.org".into(), cookie: "sid".into() };
     let terms = world::terms(&rules, scope.clone());
     let history = Mutex::new(History::new(&store, rng, Oracle::new(rules, scope), terms, BEGIN));
-    let all = catch_unwind(AssertUnwindSafe(|| go(&history, most.min(HISTORY))));
+    let all = caught(|| go(&history, most.min(HISTORY)));
     let history = history.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let difference = match all {
-        Ok(Ok(())) => return Ok((history.operations, history.oracle.tally)),
-        Ok(Err(difference)) => difference,
-        Err(panic) => format!("a panic: {:?}", panic.downcast_ref::<String>()),
-    };
+    let Err(difference) = all else { return Ok((history.operations, history.oracle.tally)) };
     let log: Vec<_> = history.log.into_iter().collect();
     Err(format!("{}\n{rules:?}\n{difference} (operation {})", log.join("\n"), history.operations))
 }

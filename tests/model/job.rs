@@ -41,7 +41,7 @@ pub struct Job {
 
 #[derive(Debug)]
 pub enum Outcome {
-    Opened(Result<Option<Session>, Error>),
+    Opened(Result<Option<Box<Session>>, Error>),
     Looked(store::Result<Lookup>),
     Saved(Result<Saved, Error>),
     Regenerated(Result<bool, Error>),
@@ -53,8 +53,8 @@ pub enum Outcome {
 impl Outcome {
     fn brief(&self) -> String {
         match self {
-            Outcome::Opened(Ok(session)) => format!("{}", if session.is_some() { "a session" } else { "none" }),
-            Outcome::Looked(Ok(Lookup::Live(_))) => "a session".into(),
+            Outcome::Opened(Ok(None)) => "none".into(),
+            Outcome::Opened(Ok(Some(_))) | Outcome::Looked(Ok(Lookup::Live(_))) => "a session".into(),
             Outcome::Swept(Ok(removed)) => format!("{} removed", removed.len()),
             other => format!("{other:?}"),
         }
@@ -101,9 +101,9 @@ impl Job {
         let now = Timestamp(self.now);
         let sessions = Repository { store, terms: &self.terms };
         match &mut self.work {
-            Work::Open { id, renews: true, .. } => Outcome::Opened(sessions.open(id, now)),
+            Work::Open { id, renews: true, .. } => Outcome::Opened(sessions.open(id, now).map(|found| found.map(Box::new))),
             Work::Open { id, .. } => Outcome::Opened(sessions.find(id, now).map_err(Error::from).map(|found| match found {
-                Lookup::Live(live) => Some(live.into_session(self.terms.max_size, now)),
+                Lookup::Live(live) => Some(Box::new(live.into_session(self.terms.max_size, now))),
                 _ => None,
             })),
             Work::Look { id, .. } => Outcome::Looked(sessions.find(id, now)),
@@ -137,9 +137,9 @@ impl History<'_> {
             (Work::Open { number, client, renews, .. }, Outcome::Opened(found)) => {
                 let found = found.map_err(|error| error.to_string())?;
                 let stays = found.is_some() || once_in(&mut self.rng, 3);
-                let mut visit = oracle.opened(number, found.as_ref(), &at)?;
+                let mut visit = oracle.opened(number, found.as_deref(), &at)?;
                 visit.renews = renews && found.is_some();
-                let session = found.unwrap_or_else(|| Session::blank(Timestamp(now), terms.timeout, terms.max_size));
+                let session = found.map_or_else(|| Session::blank(Timestamp(now), terms.timeout, terms.max_size), |found| *found);
                 let mut flight = Flight { session, visit, client };
                 if !stays {
                     return self.check(&mut flight);

@@ -1,6 +1,7 @@
 //! The model: a map of ids to sessions, and what the contract says of them. It knows nothing of records, files or steps of a store.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mod_session_rs::session::{Id, Key, Move, Scope};
 
@@ -23,6 +24,14 @@ macro_rules! demand {
     };
 }
 pub(crate) use demand;
+
+/// A panic is a difference too, to be told with what led to it.
+pub fn caught(run: impl FnOnce() -> Check) -> Check {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(format!("a panic: {}", said.unwrap_or("of some kind")))
+    })
+}
 
 #[derive(Debug, Clone, Copy)]
 pub enum Place {

@@ -3,8 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Event {
+macro_rules! events {
+    ($($(#[$meaning:meta])* $event:ident,)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Event {
+            $($(#[$meaning])* $event,)*
+        }
+
+        const ALL: &[Event] = &[$(Event::$event,)*];
+    };
+}
+
+events! {
     Opened,
     /// Led on from an id that it had before.
     FoundByFormerId,
@@ -39,14 +49,6 @@ pub enum Event {
     Interrupted,
 }
 
-const ALL: [Event; 23] = {
-    use Event::*;
-    [
-        Opened, FoundByFormerId, RefusedFormerId, TooFar, Created, CreatedAnew, Merged, TakenLate, StoredElsewhere, Renewed, Emptied, TooLarge,
-        Gone, Moved, Superseded, Joined, Reloaded, Removed, Invalidated, EndedElsewhere, SweptSession, SweptId, Interrupted,
-    ]
-};
-
 #[derive(Debug, Default)]
 pub struct Tally(BTreeMap<Event, u64>);
 
@@ -63,7 +65,7 @@ impl Tally {
 
     /// What has happened less often than this.
     pub fn rarer_than(&self, count: u64) -> Vec<Event> {
-        ALL.into_iter().filter(|event| self.0.get(event).is_none_or(|happened| *happened < count)).collect()
+        ALL.iter().copied().filter(|event| self.0.get(event).is_none_or(|happened| *happened < count)).collect()
     }
 }
 

@@ -44,8 +44,8 @@ impl History<'_> {
     pub fn move_clock(&mut self) {
         let by = match self.rng.u32(..100) {
             0..64 => self.rng.u64(..2 * SECOND),
-            64..84 => self.rng.u64(..40 * SECOND),
-            84..94 => {
+            64..82 => self.rng.u64(..40 * SECOND),
+            82..94 => {
                 self.move_to_an_edge();
                 return;
             }
@@ -69,7 +69,7 @@ impl History<'_> {
         let edges = match self.oracle.places.get(&id) {
             Some(Place::Session(number)) => {
                 let life = self.oracle.life(*number);
-                vec![life.end.earliest + spare, life.end.latest + spare, self.oracle.rules.end_of_life(life.created)]
+                vec![life.end.earliest + spare, life.end.earliest, life.end.latest + spare, self.oracle.rules.end_of_life(life.created)]
             }
             Some(Place::Former(former)) => vec![former.grace_ends, former.known_until + spare],
             None => return,
@@ -77,6 +77,7 @@ impl History<'_> {
         let edge = pick(&mut self.rng, &edges).saturating_sub(self.rng.u64(..2));
         if (self.now..self.now + 4 * HOUR).contains(&edge) {
             self.now = edge;
+            self.watched = self.rng.bool().then_some(id);
             self.note("time goes by, to an edge");
         }
     }
