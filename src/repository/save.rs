@@ -86,11 +86,12 @@ impl Repository<'_> {
         let (Some(mut id), Some(mut key)) = (session.id().cloned(), session.key().copied()) else { return self.lost(session) };
         let mut in_time = true;
         for _ in 0..CIRCLE {
-            match self.update_at(session, (&id, &key), now)? {
-                Some(Step::Done(merged, outcome)) if in_time => {
-                    session.identify(id, key);
-                    return Ok(done(session, merged, outcome));
-                }
+            let step = self.update_at(session, (&id, &key), now);
+            if in_time && !matches!(step, Ok(Some(Step::Moved(_)))) {
+                session.identify(id.clone(), key);
+            }
+            match step? {
+                Some(Step::Done(merged, outcome)) if in_time => return Ok(done(session, merged, outcome)),
                 Some(Step::Done(..)) => {
                     session.revert();
                     session.gone();
