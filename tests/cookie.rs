@@ -75,6 +75,17 @@ fn ids_of_all_processes_and_threads_differ(mpm: Mpm) {
     assert!(different("pid") > 1, "one process served all");
 }
 
+fn a_session_whose_last_value_goes_with_a_change_of_its_id_clears_its_cookie(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, CONF);
+    for log_out in ["clear&regenerate=0", "clear&regenerate=1"] {
+        let mut client = httpd.client();
+        stored(&mut client);
+        let response = client.get(&format!("/capi?open=create&{log_out}"));
+        assert_eq!((response.line("regenerate"), response.set_cookies().len()), ("OK", 1), "{log_out}");
+        assert_eq!(client.cookie("sid"), None, "{log_out}");
+    }
+}
+
 fn an_id_that_is_no_session_is_never_adopted_and_no_error(mpm: Mpm) {
     let httpd = Httpd::start(mpm, CONF);
     let mut client = httpd.client();
@@ -220,6 +231,7 @@ fn a_cookie_with_an_age_is_sent_again_when_a_touch_is_written(mpm: Mpm) {
 }
 
 mpm_tests!(
+    a_session_whose_last_value_goes_with_a_change_of_its_id_clears_its_cookie,
     a_session_that_was_only_read_sends_no_cookie_and_leaves_no_record,
     one_cookie_on_every_kind_of_response,
     the_cookie_has_the_documented_form,
