@@ -4,7 +4,7 @@
 //! nobody knows yet, and then the old key becomes an alias, unless the record there has changed meanwhile: then once more. A process that
 //! dies in between leaves the session under its old id, and a copy that nobody can find and that ends by itself.
 
-use super::{CIRCLE, Error, Repository, Saved, circle, draw};
+use super::{CIRCLE, Error, Repository, circle, draw};
 use crate::faults;
 use crate::session::session::{Merged, Phase};
 use crate::session::{Alias, Id, Key, Move, Session, Stored, Timestamp};
@@ -102,21 +102,27 @@ impl Repository<'_> {
                     continue;
                 }
             };
-            let Merged { record, expires, .. } = session.merged(newest, expires, &self.terms.expiry, now).ok_or(Error::Gone)?;
+            let merged = session.merged(newest, expires, &self.terms.expiry, now).ok_or(Error::Gone)?;
+            let Merged { record, expires, renews } = merged;
             if record.is_empty() {
-                match self.save(session, now)? {
-                    Saved::Deleted => {
-                        session.forget_id();
-                        return Ok(Regenerated::Emptied(key));
-                    }
-                    _ => continue, // somebody has just stored something
+                if self.replace(&key, found.as_ref(), Change::Delete)? == Outcome::Deleted {
+                    session.saved(record, expires);
+                    session.removed();
+                    session.forget_id();
+                    return Ok(Regenerated::Emptied(key));
                 }
+                continue; // somebody has just stored something
             }
             if joins {
-                return match (self.save(session, now)?, session.phase()) {
-                    (_, Phase::Gone) => Err(Error::Gone),
-                    _ => Ok(Regenerated::Joined),
-                };
+                if !session.has_changes() && !renews {
+                    return Ok(Regenerated::Joined);
+                }
+                let blob = self.blob(session, (&id, &key), &record, expires)?;
+                if self.replace(&key, found.as_ref(), Change::Write(blob))? == Outcome::Written {
+                    session.saved(record, expires);
+                    return Ok(Regenerated::Joined);
+                }
+                continue;
             }
             attempts += 1;
             if attempts > MOST_ATTEMPTS {
@@ -158,8 +164,7 @@ impl Repository<'_> {
         let alias = Alias::new(session.incarnation(), kind, old, (&new.id, &new.key), grace_ends, draw()?);
         let blob = Blob { expires: alias.expires(now), bytes: Stored::Alias(alias).encode() };
         // Nothing of what was there is to come back, whatever becomes of the alias.
-        let mut change = |newest: Option<&Blob>| if newest == found { Change::Replace(blob.clone()) } else { Change::Keep };
-        match self.store.update(old.1, self.terms.durability, &mut change) {
+        match self.replace(old.1, found, Change::Replace(blob.clone())) {
             Ok(outcome) => Ok(outcome == Outcome::Written),
             Err(error) => {
                 // It may have been done all the same: what cannot be told was lost on the way back.
@@ -171,5 +176,11 @@ impl Repository<'_> {
                 Err(error.into())
             }
         }
+    }
+
+    /// Does this to what is stored under a key, if that is what was found there.
+    fn replace(&self, key: &Key, found: Option<&Blob>, by: Change) -> store::Result<Outcome> {
+        let mut change = |newest: Option<&Blob>| if newest == found { by.clone() } else { Change::Keep };
+        self.store.update(key, self.terms.durability, &mut change)
     }
 }

@@ -20,7 +20,7 @@ pub struct Blob {
 }
 
 /// What an update does with the newest blob.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Change {
     Keep,
     Write(Blob),
