@@ -224,7 +224,10 @@ impl Oracle {
             (Ok(Saved::Nothing), None) => demand!(session.renews(), "it looked, and did not see that its session is gone"),
             (Ok(Saved::Nothing), Some(target)) => {
                 let rules = self.rules;
-                self.life_mut(target.number).renewed(&rules, visit, at.now, Some(false))?;
+                // Who did not look does not know what others have stored since, such as a shorter timeout.
+                if !session.renews() || self.life(target.number).version == visit.version {
+                    self.life_mut(target.number).renewed(&rules, visit, at.now, Some(false))?;
+                }
                 if !session.renews() {
                     visit.saved(self.life(target.number));
                 }
