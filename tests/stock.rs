@@ -76,6 +76,26 @@ fn the_encrypted_cookie_store_goes_through_our_hooks(mpm: Mpm) {
     assert_eq!(last(client.get("/stock?load&get=a").line("get")), "plain");
 }
 
+fn whoever_configured_mod_session_crypto_is_told_of_session_encrypt(mpm: Mpm) {
+    let conf = |more: &str| Httpd::with(mpm).module("session_crypto").conf(&format!("{CONF}\nSessionCryptoPassphrase secret\n{more}"));
+    let httpd = conf("").expect_log("SessionEncrypt").start();
+    assert_eq!(httpd.log_lines_with("SessionEncrypt").len(), 1);
+    for more in ["SessionEncrypt On", "SessionEncrypt Off", "SessionStore stock"] {
+        assert_eq!(conf(more).start().log_lines_with("SessionEncrypt").len(), 0, "{more}");
+    }
+}
+
+/// Not even a stock `SessionMaxAge` makes a session of every visitor.
+fn who_stores_nothing_has_no_session(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, &format!("{CONF}\nSessionMaxAge 300\nSessionEnv On"));
+    for page in ["/hello", "/stock?load&get=a", "/stock?load&set=a:1&unset=a", "/notes", "/capi?open="] {
+        let response = httpd.get(page);
+        assert_eq!((response.set_cookies().len(), response.header("Cache-Control"), response.header("Vary")), (0, None, None), "{page}");
+        assert!(!response.text().contains("expiry="), "{page}");
+    }
+    assert_eq!(support::sessions::files(&httpd.dir()).len(), 0);
+}
+
 fn owner_and_timeout_may_be_written_on_the_record(mpm: Mpm) {
     let httpd = Httpd::start(mpm, CONF);
     let mut client = httpd.client();
@@ -122,6 +142,8 @@ mpm_tests!(
     stock_directives_mean_ours_with_a_store_of_ours,
     the_stock_cookie_store_works_beside_us_as_ever,
     the_encrypted_cookie_store_goes_through_our_hooks,
+    whoever_configured_mod_session_crypto_is_told_of_session_encrypt,
+    who_stores_nothing_has_no_session,
     owner_and_timeout_may_be_written_on_the_record,
     values_of_all_types_survive_the_stock_table,
     our_store_answers_on_the_stock_hooks,
