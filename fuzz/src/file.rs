@@ -8,7 +8,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use mod_session_rs::session::{Key, Timestamp};
-use mod_session_rs::store::file::{FileStore, directory};
+use mod_session_rs::store::directory;
+use mod_session_rs::store::file::{self, FileStore};
 use mod_session_rs::store::{Blob, Change, Durability, Error, Outcome, Store};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -159,8 +160,8 @@ impl Place {
     fn make() -> Place {
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a directory");
-        directory::claim(dir.path()).expect("an empty directory");
-        let sub = directory::sub(dir.path(), KEY.0[0]);
+        directory::claim(dir.path(), directory::Kind::File).expect("an empty directory");
+        let sub = file::sub(dir.path(), KEY.0[0]);
         fs::create_dir(&sub).expect("a sub-directory");
         Place { store: FileStore::new(dir.path().to_owned()), path: sub.join(KEY.hex()), _dir: dir }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::parse::{LONGEST, number, size};
-use super::{Config, LockMode, SecretSource, StoreKind, StorePlace, Switch};
+use super::{Config, LockMode, SecretSource, StoreKind, Switch};
 use crate::httpd::directive::{Commands, time};
 use crate::httpd::{Contexts, Directive, Place, Setter};
 use crate::session::time::MICROS;
@@ -185,18 +185,23 @@ fn session_dir(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
     let dir = dir.ok_or_else(|| format!("takes a directory, absolute or below ServerRoot, not '{word}'"))?;
     config.kind.get_or_insert(StoreKind::File);
     config.imply();
-    set(&mut config.place, Arc::new(StorePlace::new(dir)))
+    config.dir = Some(dir.into());
+    config.locate();
+    Ok(())
 }
 
 fn session_store(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
-    match word.to_ascii_lowercase().as_str() {
-        "file" => {
-            config.imply();
-            set(&mut config.kind, StoreKind::File)
-        }
-        "stock" => set(&mut config.kind, StoreKind::Stock),
-        _ => Err(format!("knows file and stock, not '{word}'")),
+    let kind = match word.to_ascii_lowercase().as_str() {
+        "file" => StoreKind::File,
+        "stock" => StoreKind::Stock,
+        _ => return Err(format!("knows file and stock, not '{word}'")),
+    };
+    if kind != StoreKind::Stock {
+        config.imply();
     }
+    config.kind = Some(kind);
+    config.locate();
+    Ok(())
 }
 
 fn session_timeout(config: &mut Config, word: &str, place: Place<'_>) -> Answer {

@@ -2,24 +2,23 @@
 
 pub mod directives;
 pub mod parse;
+mod place;
 mod secrets;
 mod server;
 mod stock;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
-use once_cell::sync::OnceCell;
-
+pub use place::{Location, StoreKind, StorePlace};
 pub use secrets::SecretSource;
 pub use server::ServerConfig;
 pub use stock::StockConfig;
 
-use crate::repository::{DEFAULT_GRACE, DEFAULT_MAX_SIZE, DEFAULT_TIMEOUT, Repository, Terms};
+use crate::repository::{DEFAULT_GRACE, DEFAULT_MAX_SIZE, DEFAULT_TIMEOUT, Terms};
 use crate::session::time::MICROS;
 use crate::session::{CookieRule, Expiry, Id, Scope};
-use crate::store::file::FileStore;
-use crate::store::{Durability, Store};
+use crate::store::Durability;
 
 /// Whether sessions are on in a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +27,6 @@ pub enum Switch {
     Said(bool),
     /// A store was named.
     Implied,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreKind {
-    File,
-    /// The stock store modules answer.
-    Stock,
 }
 
 /// `SessionLock`.
@@ -46,28 +38,15 @@ pub enum LockMode {
     None,
 }
 
-/// The place of a store. The store itself is opened in the child that first needs it.
-pub struct StorePlace {
-    pub dir: PathBuf,
-    store: OnceCell<Box<dyn Store>>,
-}
-
-impl StorePlace {
-    pub fn new(dir: PathBuf) -> StorePlace {
-        StorePlace { dir, store: OnceCell::new() }
-    }
-
-    pub fn store(&self) -> &dyn Store {
-        self.store.get_or_init(|| Box::new(FileStore::new(self.dir.clone()))).as_ref()
-    }
-}
-
 /// What one section says; `None`: nothing, so the section around it counts.
 #[derive(Default, Clone)]
 pub struct Config {
     pub switch: Option<Switch>,
     pub kind: Option<StoreKind>,
-    pub place: Option<Arc<StorePlace>>,
+    /// `SessionDir`.
+    pub dir: Option<Arc<Path>>,
+    /// What the two mean together.
+    place: Option<Arc<StorePlace>>,
     pub scope: Option<Arc<str>>,
     pub cookie: Option<Arc<CookieRule>>,
     /// Seconds.
@@ -97,10 +76,11 @@ pub struct Config {
 impl Config {
     /// The configuration of a section within another.
     pub fn merge(outer: &Config, inner: &Config) -> Config {
-        Config {
+        let mut config = Config {
             switch: inner.switch.or(outer.switch),
-            kind: inner.kind.or(outer.kind),
-            place: inner.place.clone().or_else(|| outer.place.clone()),
+            kind: inner.kind.clone().or_else(|| outer.kind.clone()),
+            dir: inner.dir.clone().or_else(|| outer.dir.clone()),
+            place: None,
             scope: inner.scope.clone().or_else(|| outer.scope.clone()),
             cookie: inner.cookie.clone().or_else(|| outer.cookie.clone()),
             timeout: inner.timeout.or(outer.timeout),
@@ -119,7 +99,15 @@ impl Config {
             lock: inner.lock.or(outer.lock),
             stock: StockConfig::merge(&outer.stock, &inner.stock),
             server: outer.server,
-        }
+        };
+        config.locate();
+        config
+    }
+
+    /// To be called when `kind` or `dir` changes.
+    fn locate(&mut self) {
+        let location = self.kind.as_ref().and_then(|kind| Location::of(kind, self.dir.as_deref()));
+        self.place = location.as_ref().map(StorePlace::of);
     }
 
     /// A store was named here: that switches sessions on, unless `Session Off` is said here too.
@@ -142,10 +130,7 @@ impl Config {
 
     /// The place of our store; `None`: the stock modules answer.
     pub fn own_store(&self) -> Option<&Arc<StorePlace>> {
-        match self.kind {
-            Some(StoreKind::File) => self.place.as_ref(),
-            Some(StoreKind::Stock) | None => None,
-        }
+        self.place.as_ref()
     }
 
     pub fn cookie(&self) -> Arc<CookieRule> {
@@ -220,10 +205,6 @@ pub enum Carrier {
 }
 
 impl Settings {
-    pub fn repository(&self) -> Repository<'_> {
-        Repository { store: self.place.store(), terms: &self.terms }
-    }
-
     pub fn cookie(&self) -> Option<&CookieRule> {
         match &self.carrier {
             Carrier::Cookie(rule, _) => Some(rule),
@@ -248,8 +229,9 @@ mod tests {
     use super::*;
 
     fn with_store() -> Config {
-        let mut config = Config { kind: Some(StoreKind::File), place: Some(Arc::new(StorePlace::new("/s".into()))), ..Config::default() };
+        let mut config = Config { kind: Some(StoreKind::File), dir: Some(Path::new("/s").into()), ..Config::default() };
         config.imply();
+        config.locate();
         config
     }
 

@@ -15,6 +15,7 @@ use crate::store::{Blob, Sweep};
 use super::events::expired;
 use super::locks::{Locks, locks};
 use super::start::places;
+use super::stores::store;
 
 /// A child that stops waits for the slice at work.
 const SLICE: Duration = Duration::from_millis(50);
@@ -120,14 +121,14 @@ impl Cleaner {
                 expired(server, &key.reference(), record.user.as_deref());
             }
         };
-        match place.store().sweep(pass.before, SLICE, pass.done.next.take().unwrap_or_default(), &mut deleted) {
+        match store(place).sweep(pass.before, SLICE, pass.done.next.take().unwrap_or_default(), &mut deleted) {
             Ok(slice) => {
                 pass.done.add(slice);
                 if pass.done.next.is_none() {
                     report(server, place, &pass);
                 }
             }
-            Err(error) => server.log(Level::Warning, format_args!("cannot clean {}: {error}", place.dir.display())),
+            Err(error) => server.log(Level::Warning, format_args!("cannot clean {}: {error}", &place.location)),
         }
         let now = Instant::now();
         if pass.done.next.is_none() {
@@ -164,7 +165,7 @@ fn next_due(start: Instant, interval: Duration, now: Instant) -> Option<Instant>
 
 /// One line for each directory of a pass, and one for each kind of what an administrator should look at.
 fn report(server: Server<'_>, place: &StorePlace, pass: &Pass) {
-    let (dir, done) = (place.dir.display(), &pass.done);
+    let (dir, done) = (&place.location, &pass.done);
     server.log(
         Level::Info,
         format_args!("cleaned {dir}: deleted {} of {} sessions in {:.1} s", done.deleted, done.seen, pass.began.elapsed().as_secs_f64()),

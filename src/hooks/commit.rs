@@ -9,6 +9,7 @@ use crate::session::{Key, Move};
 use super::events::{Event, happened};
 use super::lease::{self, Holdings};
 use super::report::{failure, store_failed};
+use super::stores::repository;
 use super::tree::{Slot, Tree};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub fn save(slot: &mut Slot, request: Request<'_>, headers_sent: bool, cause: Ca
     }
     let now = now();
     let is_unknown = headers_sent && !slot.is_known_to_client();
-    let (sessions, session) = (slot.settings.repository(), &mut slot.session);
+    let (sessions, session) = (repository(&slot.settings), &mut slot.session);
     let saved = match session.intent(&slot.settings.terms.expiry, now) {
         // The client has no cookie for it, or was told to forget it.
         Intent::Create if is_unknown => Err(SaveError::TooLate),
@@ -145,7 +146,7 @@ fn log_failure(slot: &Slot, request: Request<'_>, error: SaveError) {
 
 /// `delete` of the ancestors: the storage goes, the session stays usable under its id.
 pub fn remove(slot: &mut Slot, request: Request<'_>) -> Result<(), SaveError> {
-    let removed = slot.settings.repository().remove(&mut slot.session);
+    let removed = repository(&slot.settings).remove(&mut slot.session);
     if removed.map_err(|error| told(slot, request, "delete", error))?.is_some() {
         slot.happened(request, Event::Destroyed, None);
     }
@@ -155,7 +156,7 @@ pub fn remove(slot: &mut Slot, request: Request<'_>) -> Result<(), SaveError> {
 /// Storage and values go; what is written from now on belongs to a new session with a new id.
 pub fn invalidate(slot: &mut Slot, request: Request<'_>) -> Result<(), SaveError> {
     let user = slot.session.user().map(str::to_owned);
-    let ended = slot.settings.repository().invalidate(&mut slot.session, now());
+    let ended = repository(&slot.settings).invalidate(&mut slot.session, now());
     let ended = ended.map_err(|error| told(slot, request, "delete", error))?;
     slot.is_new = true;
     slot.forget_cookie = true;
@@ -192,7 +193,7 @@ pub fn regenerate(tree: &mut Tree, index: usize, request: Request<'_>, kind: Mov
 }
 
 fn move_on(slot: &mut Slot, leases: &mut Holdings, request: Request<'_>, kind: Move) -> Result<Regenerated, SaveError> {
-    let sessions = slot.settings.repository();
+    let sessions = repository(&slot.settings);
     let new = sessions.new_id().map_err(|error| told(slot, request, "move", error))?;
     let granted = lease::beside(leases, slot.leased, request, new.key());
     let moved = sessions.regenerate_to(&mut slot.session, kind, &new, now()).map_err(|error| told(slot, request, "move", error))?;

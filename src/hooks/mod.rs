@@ -15,6 +15,7 @@ pub mod open;
 mod report;
 mod response;
 mod start;
+pub mod stores;
 pub mod tree;
 
 use crate::httpd::{filter, hook};

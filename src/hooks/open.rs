@@ -13,6 +13,7 @@ use crate::session::{Id, Key, query};
 use super::events::{Event, happened};
 use super::lease::{self, Busy, Granted, Holdings};
 use super::report::{failure, store_failed};
+use super::stores::repository;
 use super::tree::{Slot, State, Tree, origin, settings};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +122,7 @@ pub fn read_under(
 
 /// What the client presented is no session any more.
 fn start_anew(slot: &mut Slot) {
-    slot.session = slot.settings.repository().blank(now());
+    slot.session = repository(&slot.settings).blank(now());
     slot.is_new = true;
     slot.was_invalidated = true;
 }
@@ -163,7 +164,7 @@ pub fn exists(request: Request<'_>, settings: &Settings, id: &Id) -> Result<bool
 
 /// Reads what the store holds by now; the changes of this request stay. `false`: it is gone.
 pub fn reload(slot: &mut Slot, request: Request<'_>) -> Result<bool, OpenError> {
-    match slot.settings.repository().reload(&mut slot.session, now()) {
+    match repository(&slot.settings).reload(&mut slot.session, now()) {
         Ok(()) => {
             slot.reads += 1;
             Ok(true)
@@ -244,7 +245,7 @@ fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exclusi
             slot
         }
         None => {
-            let session = settings.repository().blank(now());
+            let session = repository(&settings).blank(now());
             let mut slot = Slot::new(settings, session);
             slot.is_new = true;
             slot.was_invalidated = !candidates.is_empty();
@@ -279,7 +280,7 @@ fn first_usable(
 
 /// What an id leads to, if that is a session. `presented`: a client comes with it, and it is the first look.
 fn look_up(request: Request<'_>, settings: &Settings, id: &Id, presented: bool) -> Result<Option<Box<Live>>, OpenError> {
-    match settings.repository().find(id, now()) {
+    match repository(settings).find(id, now()) {
         Ok(Lookup::Live(live)) => return Ok(Some(live)),
         Ok(Lookup::Nothing) => {}
         Ok(Lookup::Superseded(reference)) => {
@@ -304,7 +305,7 @@ fn damaged(request: Request<'_>, settings: &Settings, Damage { id, key, why }: &
         return Err(OpenError::Corrupt);
     }
     request.log(Level::Error, format_args!("session {reference} is damaged ({why}): the client gets a new one, the record is put aside"));
-    if let Err(error) = settings.repository().quarantine(id, key) {
+    if let Err(error) = repository(settings).quarantine(id, key) {
         store_failed(request, "put aside", &error);
     }
     Ok(())

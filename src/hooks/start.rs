@@ -14,7 +14,7 @@ use crate::httpd::directive::in_configuration;
 use crate::httpd::hook::{ChildHook, ConfigHook, EarlyHook};
 use crate::httpd::{Level, Pool, Server, Workers, is_first_reading, is_loaded, is_restart, report_panics_to, workers};
 use crate::store::Error;
-use crate::store::file::directory::{self, Examined, State};
+use crate::store::directory::{self, Examined, Kind, State};
 
 /// Every part of the configuration that may name a store: each server as a whole, and each of its sections within it.
 fn parts<'s>(server: Server<'s>) -> Vec<Config> {
@@ -25,14 +25,17 @@ fn parts<'s>(server: Server<'s>) -> Vec<Config> {
 
 /// The places of all stores of ours, each directory once.
 pub fn places(server: Server<'_>) -> Vec<Arc<StorePlace>> {
-    let mut found: Vec<_> = server.and_following().flat_map(parts).filter_map(|part| part.own_store().cloned()).collect();
-    found.sort_by(|one, other| one.dir.cmp(&other.dir));
-    found.dedup_by(|one, other| one.dir == other.dir);
+    let mut found: Vec<Arc<StorePlace>> = Vec::new();
+    for place in server.and_following().flat_map(parts).filter_map(|part| part.own_store().cloned()) {
+        if !found.iter().any(|known| known.is(&place)) {
+            found.push(place);
+        }
+    }
     found
 }
 
-fn directories(server: Server<'_>) -> Vec<PathBuf> {
-    places(server).iter().map(|place| place.dir.clone()).collect()
+fn directories(server: Server<'_>) -> Vec<(PathBuf, Kind)> {
+    places(server).iter().filter_map(|place| place.location.directory()).map(|(dir, kind)| (dir.to_owned(), kind)).collect()
 }
 
 /// Whose the session directories must be.
@@ -47,8 +50,8 @@ fn owner() -> Result<Uid, Error> {
 }
 
 /// Looks at a directory, and makes it if that is wanted and it is missing.
-fn examine(dir: &Path, prepare: bool) -> Result<Examined, Error> {
-    let found = directory::examine(dir, owner()?)?;
+fn examine(dir: &Path, kind: Kind, prepare: bool) -> Result<Examined, Error> {
+    let found = directory::examine(dir, owner()?, kind)?;
     if prepare && found.state == State::Missing {
         let owner = if let Workers::Become(user, group) = workers() { Some((user, group)) } else { None };
         directory::make(dir, owner)?;
@@ -86,8 +89,8 @@ impl ConfigHook for Check {
             server.log(Level::Error, format_args!("{why}"));
             return Err(());
         }
-        for dir in directories(server) {
-            if let Err(error) = examine(&dir, false) {
+        for (dir, kind) in directories(server) {
+            if let Err(error) = examine(&dir, kind, false) {
                 if is_private_to_others(&error) {
                     continue;
                 }
@@ -136,7 +139,7 @@ fn is_private_to_others(error: &Error) -> bool {
 fn contradictions(host: Server<'_>) -> Result<(), ()> {
     let parts = parts(host);
     for part in &parts {
-        if part.kind == Some(StoreKind::File) && part.place.is_none() {
+        if part.own_store().is_none() && part.kind.as_ref().is_some_and(|kind| *kind != StoreKind::Stock) {
             host.log(Level::Error, format_args!("SessionStore file needs a directory: add SessionDir"));
             return Err(());
         }
@@ -153,8 +156,8 @@ fn contradictions(host: Server<'_>) -> Result<(), ()> {
     for (i, (place, cookie)) in stores.iter().enumerate() {
         for (other, rule) in &stores[i + 1..] {
             let same_cookie = (&rule.name, &rule.path, &rule.domain) == (&cookie.name, &cookie.path, &cookie.domain);
-            if same_cookie && other.dir != place.dir {
-                let (one, two) = (place.dir.display(), other.dir.display());
+            if same_cookie && !other.is(place) {
+                let (one, two) = (&place.location, &other.location);
                 host.log(
                     Level::Error,
                     format_args!(
@@ -192,8 +195,8 @@ impl ConfigHook for Prepare {
             }
         }
         mod_session_crypto(server);
-        for dir in directories {
-            match examine(&dir, true) {
+        for (dir, kind) in directories {
+            match examine(&dir, kind, true) {
                 Ok(found) => found.warning.iter().for_each(|warning| server.log(Level::Warning, format_args!("{warning}"))),
                 Err(error) => server.log(Level::Error, format_args!("{error}; sessions there fail until that is mended")),
             }

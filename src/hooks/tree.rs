@@ -16,6 +16,7 @@ use crate::session::{Id, Key, Ref, Session};
 use super::events::{Event, Events, happened};
 use super::lease::Holdings;
 use super::response::LastResort;
+use super::stores::repository;
 
 /// What we keep with each request that asked for a session.
 #[derive(Default)]
@@ -257,7 +258,7 @@ impl Slot {
     }
 
     fn is_of(&self, settings: &Settings) -> bool {
-        self.settings.place.dir == settings.place.dir && self.settings.terms.scope == settings.terms.scope
+        self.settings.place.is(&settings.place) && self.settings.terms.scope == settings.terms.scope
     }
 
     /// Whether it was read under a lease that the tree holds still.
@@ -296,7 +297,7 @@ impl Slot {
     /// # Errors
     /// There is no randomness.
     pub fn identify(&mut self) -> Result<(Id, Key), Error> {
-        self.settings.repository().identify(&mut self.session)
+        repository(&self.settings).identify(&mut self.session)
     }
 
     /// The reference, or a dash for a session that is not stored.

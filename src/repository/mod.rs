@@ -4,12 +4,13 @@
 //! ```
 //! use mod_session_rs::repository::{Repository, Terms, now};
 //! use mod_session_rs::session::{Scope, Value};
-//! use mod_session_rs::store::file::{FileStore, directory};
+//! use mod_session_rs::store::directory;
+//! use mod_session_rs::store::file::FileStore;
 //!
 //! # let place = tempfile::tempdir()?;
 //! # let path = place.path().join("sessions");
 //! directory::make(&path, None)?;
-//! directory::claim(&path)?;
+//! directory::claim(&path, directory::Kind::File)?;
 //! let store = FileStore::new(path);
 //! let terms = Terms::new(Scope { name: "example.org".into(), cookie: "sid".into() });
 //! let sessions = Repository { store: &store, terms: &terms };

@@ -3,7 +3,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::session::session::Phase;
 use crate::session::{Move, Stored, Value};
-use crate::store::file::{FileStore, directory};
+use crate::store::directory;
+use crate::store::file::FileStore;
 use crate::store::{Blob, Change, Entry, Store};
 
 mod meanwhile;
@@ -21,7 +22,7 @@ fn ground() -> Ground {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("s");
     directory::make(&path, None).unwrap();
-    directory::claim(&path).unwrap();
+    directory::claim(&path, directory::Kind::File).unwrap();
     let terms = Terms::new(Scope { name: "h".into(), cookie: "sid".into() });
     Ground { _place: place, store: FileStore::new(path), terms }
 }

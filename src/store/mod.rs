@@ -2,6 +2,7 @@
 //! expiry rules live above them, once.
 #![forbid(unsafe_code)]
 
+pub mod directory;
 pub mod file;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mod_session_rs::store::{Entry, Store};
 
-use mod_session_rs::store::file::directory;
+use mod_session_rs::store::directory;
 
 use crate::judge::{Judge, complaints_path, ledger_path, store_path};
 use crate::ledger::{Ledger, Tally};

@@ -9,7 +9,8 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use mod_session_rs::session::{Key, Record, Stored as Decoded, Timestamp, Value, Values};
-use mod_session_rs::store::file::{FileStore, directory};
+use mod_session_rs::store::directory;
+use mod_session_rs::store::file::FileStore;
 use mod_session_rs::store::{Blob, Durability, Store};
 
 pub const SECOND: u64 = 1_000_000;
@@ -46,7 +47,7 @@ impl Room {
         std::fs::set_permissions(place.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let dir = place.path().join("sessions");
         directory::make(&dir, None).unwrap();
-        directory::claim(&dir).unwrap();
+        directory::claim(&dir, directory::Kind::File).unwrap();
         Room { place, dir }
     }
 

@@ -8,7 +8,8 @@ use fastrand::Rng;
 use mod_session_rs::repository::Repository;
 use mod_session_rs::session::{Scope, Timestamp};
 use mod_session_rs::store::Store;
-use mod_session_rs::store::file::{FileStore, directory};
+use mod_session_rs::store::directory;
+use mod_session_rs::store::file::FileStore;
 
 use crate::contents::Verdict;
 use crate::end::LATE;
@@ -34,7 +35,7 @@ pub fn run(seed: u64, most: u64) -> Result<(u64, Tally), String> {
     let place = place.expect("a temporary directory");
     let path = place.path().join("sessions");
     directory::make(&path, None).expect("the directory of the store");
-    directory::claim(&path).expect("its marker");
+    directory::claim(&path, directory::Kind::File).expect("its marker");
     let store = FileStore::new(path);
 
     let mut rng = Rng::with_seed(seed);

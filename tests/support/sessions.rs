@@ -7,7 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use mod_session_rs::session::record::Body;
 use mod_session_rs::session::{Key, Record, Stored, Timestamp, Value, Values};
-use mod_session_rs::store::file::{FileStore, directory};
+use mod_session_rs::store::directory;
+use mod_session_rs::store::file::FileStore;
 use mod_session_rs::store::{Blob, Change, Durability, Entry, Outcome, Store};
 use rustix::process::geteuid;
 
@@ -20,7 +21,7 @@ fn now() -> Timestamp {
 pub fn put(dir: &Path, numbers: impl IntoIterator<Item = u32>, expired_for: impl Fn(u32) -> Option<Duration>) {
     if !directory::is_claimed(dir).expect("a look at the directory") {
         directory::make(dir, None).expect("a directory for sessions");
-        directory::claim(dir).expect("its marker");
+        directory::claim(dir, directory::Kind::File).expect("its marker");
     }
     let store = FileStore::new(dir.to_owned());
     let mut values = Values::default();

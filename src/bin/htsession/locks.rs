@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use mod_session_rs::lock::survey::{InUse, in_use};
 use mod_session_rs::lock::{Memory, shm};
-use mod_session_rs::store::file::directory;
+use mod_session_rs::store::file;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::geteuid;
 use serde::Serialize;
@@ -77,7 +77,7 @@ fn read(server: u32) -> Option<Vec<u8>> {
 fn is_stored(dir: &Path, hash: u64) -> bool {
     let [first, ..] = hash.to_be_bytes();
     let begins = format!("{hash:016x}");
-    let mut entries = fs::read_dir(directory::sub(dir, first)).into_iter().flatten().flatten();
+    let mut entries = fs::read_dir(file::sub(dir, first)).into_iter().flatten().flatten();
     entries.any(|entry| entry.file_name().to_string_lossy().starts_with(&begins))
 }
 

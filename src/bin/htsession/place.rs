@@ -6,8 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use mod_session_rs::store::directory::{self, Kind, State};
 use mod_session_rs::store::file::FileStore;
-use mod_session_rs::store::file::directory::{self, State};
 use rustix::process::geteuid;
 
 use crate::failure::Failure;
@@ -40,7 +40,7 @@ impl Place {
             let why = format!("it belongs to uid {}", owner.0);
             return Err(Failure::unusable(&dir, &why, "run htsession as root or as that user"));
         }
-        let found = directory::examine(&dir, geteuid()).map_err(|error| Failure::Store(error).at(&dir))?;
+        let found = directory::examine(&dir, geteuid(), Kind::File).map_err(|error| Failure::Store(error).at(&dir))?;
         match found.state {
             State::Missing => Err(Failure::unusable(&dir, "it is not there", "give the SessionDir of the server, once it has made it")),
             state => Ok(Place { store: FileStore::new(dir.clone()), dir, empty: state == State::Empty, warning: found.warning }),

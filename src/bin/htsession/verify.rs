@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use mod_session_rs::store;
-use mod_session_rs::store::file::directory::MARKER;
+use mod_session_rs::store::directory::MARKER;
 use mod_session_rs::store::file::{Name, classify, is_ours};
 use serde::Serialize;
 

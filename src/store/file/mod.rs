@@ -10,7 +10,6 @@
 //! Nothing on the hot path truncates, renames or waits for the disk. What is promised: a killed process never damages or loses an
 //! acknowledged change; a crash of the machine may lose the last seconds, with [`Durability::Machine`] nothing acknowledged.
 
-pub mod directory;
 mod format;
 mod record;
 mod sweep;
@@ -20,6 +19,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::directory::{self, Kind};
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
 use record::{Access, RecordFile};
@@ -55,7 +55,7 @@ impl FileStore {
     /// A file is not there. Before that means "no such session", the directory must be there and ours: a store that vanished is
     /// a failure. It is claimed anew if somebody made it again.
     fn absent(&self) -> Result<()> {
-        if directory::is_claimed(&self.dir)? { Ok(()) } else { directory::claim(&self.dir) }
+        if directory::is_claimed(&self.dir)? { Ok(()) } else { directory::claim(&self.dir, Kind::File) }
     }
 
     fn open(&self, path: &Path, key: &Key, access: Access) -> Result<Option<RecordFile>> {
@@ -113,6 +113,12 @@ fn sync_directory(dir: &Path, durability: Durability) -> Result<()> {
         Durability::Process => Ok(()),
         Durability::Machine => std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::Io(dir.to_owned(), error)),
     }
+}
+
+/// The path of a sub-directory by the first byte of the key.
+#[must_use]
+pub fn sub(dir: &Path, byte: u8) -> PathBuf {
+    dir.join(data_encoding::HEXLOWER.encode(&[byte]))
 }
 
 fn parent(path: &Path) -> &Path {

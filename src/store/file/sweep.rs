@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::directory;
+use super::directory::{self, Kind};
 use super::record::{Access, RecordFile};
 use super::{Blob, Cursor, Entry, Error, FileStore, Result, Sweep};
 use crate::session::{Key, Timestamp};
@@ -101,7 +101,7 @@ pub struct Order<'s> {
 pub fn sweep(store: &FileStore, mut order: Order<'_>, slice: Duration, from: Cursor) -> Result<Sweep> {
     let end = Instant::now() + slice;
     if !directory::is_claimed(&store.dir)? {
-        directory::claim(&store.dir)?;
+        directory::claim(&store.dir, Kind::File)?;
     }
     let mut done = Sweep::default();
     let Position { sub: first, mut last } = Position::decode(from);
@@ -122,7 +122,7 @@ pub fn sweep(store: &FileStore, mut order: Order<'_>, slice: Duration, from: Cur
 /// Sweeps over the names behind `last` in a sub-directory; answers the name it came to, if the time was over before the end.
 fn sweep_sub(store: &FileStore, sub: u8, last: &OsStr, order: &mut Order<'_>, end: Instant, done: &mut Sweep) -> Option<OsString> {
     let started = Instant::now();
-    let dir = directory::sub(&store.dir, sub);
+    let dir = super::sub(&store.dir, sub);
     let mut names = match names(&dir) {
         Ok(names) => names,
         Err(error) => {
@@ -225,7 +225,7 @@ fn remove(path: &Path) -> Result<()> {
 
 pub fn each(store: &FileStore, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> Result<()> {
     for byte in 0..=255 {
-        let sub = directory::sub(&store.dir, byte);
+        let sub = super::sub(&store.dir, byte);
         for name in names(&sub)? {
             let Some(Name::Record(key)) = name.to_str().map(|name| classify(name, byte)) else { continue };
             let path = sub.join(&name);

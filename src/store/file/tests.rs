@@ -6,7 +6,7 @@ const KEY: Key = Key([0x5a; 32]);
 
 fn store() -> (tempfile::TempDir, FileStore) {
     let place = tempfile::tempdir().unwrap();
-    directory::make(&place.path().join("sessions"), None).unwrap();
+    crate::store::directory::make(&place.path().join("sessions"), None).unwrap();
     let store = FileStore::new(place.path().join("sessions"));
     (place, store)
 }

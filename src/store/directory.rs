@@ -1,11 +1,10 @@
-//! The rules for `SessionDir`: whose it must be, what may be in it, how it is made.
+//! The rules for `SessionDir`, whatever store is in it: whose it must be, what may be in it, how it is made.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -15,7 +14,21 @@ use crate::store::{Error, Result};
 
 /// The file that says: this directory is ours.
 pub const MARKER: &str = ".mod_session_rs";
-const MARKER_TEXT: &str = "file store 1\n";
+
+/// What a directory holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    File,
+}
+
+impl Kind {
+    /// What the marker says: the store, and the version of its layout.
+    fn marker(self) -> &'static str {
+        match self {
+            Kind::File => "file store 1\n",
+        }
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -58,7 +71,7 @@ fn io(path: &Path) -> impl FnOnce(Errno) -> Error {
 ///
 /// # Errors
 /// [`Error::Unusable`] names what is wrong and the remedy.
-pub fn examine(dir: &Path, owner: Uid) -> Result<Examined> {
+pub fn examine(dir: &Path, owner: Uid, kind: Kind) -> Result<Examined> {
     let warning = temporary_ancestor(dir).map(|ancestor| {
         format!(
             "SessionDir {} lies below a temporary directory ({}): others may clean it up; choose a place such as /var/lib/apache2/sessions",
@@ -88,23 +101,23 @@ pub fn examine(dir: &Path, owner: Uid) -> Result<Examined> {
     if stat.st_mode & 0o022 != 0 {
         return unusable(dir, &format!("others may write to it (mode {:04o})", stat.st_mode & 0o7777), "chmod 0700 it");
     }
-    let kind = fs::fstatfs(&handle).map_err(io(dir))?.f_type;
-    if let Some((_, name)) = NETWORK.iter().find(|(magic, _)| i64::from(*magic) == kind || i64::from(magic.cast_signed()) == kind) {
+    let system = fs::fstatfs(&handle).map_err(io(dir))?.f_type;
+    if let Some((_, name)) = NETWORK.iter().find(|(magic, _)| i64::from(*magic) == system || i64::from(magic.cast_signed()) == system) {
         return unusable(dir, &format!("it lies on {name}, a network file system"), "choose a directory on a disk of this machine");
     }
     let warning = warning.or_else(|| {
-        let name = [(0x6573_5546, "FUSE"), (0x0102_1997, "9p")].iter().find(|(magic, _)| *magic == kind)?.1;
+        let name = [(0x6573_5546, "FUSE"), (0x0102_1997, "9p")].iter().find(|(magic, _)| *magic == system)?.1;
         Some(format!(
             "SessionDir {} lies on {name}: if that is a network file system, choose a directory on a disk of this machine",
             dir.display()
         ))
     });
-    if marked(dir)? {
+    if marked(dir, kind)? {
         return Ok(Examined { state: State::Ours, warning });
     }
     let mut entries = std::fs::read_dir(dir).map_err(|error| Error::Io(dir.to_owned(), error))?;
     // A child may have marked the directory and begun to use it between the two looks.
-    if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != MARKER)) && !marked(dir)? {
+    if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != MARKER)) && !marked(dir, kind)? {
         return unusable(dir, "something else is in it", "give the sessions a directory of their own");
     }
     Ok(Examined { state: State::Empty, warning })
@@ -119,7 +132,7 @@ fn temporary_ancestor(dir: &Path) -> Option<&Path> {
     dir.ancestors().skip(1).find(|ancestor| std::fs::metadata(ancestor).is_ok_and(|found| found.mode() & 0o1002 == 0o1002))
 }
 
-fn marked(dir: &Path) -> Result<bool> {
+fn marked(dir: &Path, kind: Kind) -> Result<bool> {
     let path = dir.join(MARKER);
     let file = match fs::open(&path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) {
         Ok(file) => file,
@@ -129,7 +142,7 @@ fn marked(dir: &Path) -> Result<bool> {
     let mut text = String::new();
     File::from(file).take(64).read_to_string(&mut text).map_err(|error| Error::Io(path, error))?;
     // Another child has created the marker and not yet written it.
-    if text == MARKER_TEXT || text.is_empty() {
+    if text == kind.marker() || text.is_empty() {
         return Ok(true);
     }
     unusable(dir, &format!("it holds another store ('{}')", text.trim().escape_default()), "give this store a directory of its own")
@@ -162,15 +175,15 @@ pub fn make(dir: &Path, owner: Option<(Uid, Gid)>) -> Result<()> {
 ///
 /// # Errors
 /// As [`examine`], or the directory is missing, or the marker cannot be written.
-pub fn claim(dir: &Path) -> Result<()> {
-    let found = examine(dir, rustix::process::geteuid())?;
+pub fn claim(dir: &Path, kind: Kind) -> Result<()> {
+    let found = examine(dir, rustix::process::geteuid(), kind)?;
     if found.state == State::Missing {
         return unusable(dir, "it is missing", "bring it back, or make a new one for the User of the server, with mode 0700");
     }
     let path = dir.join(MARKER);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match fs::open(&path, flags, Mode::RUSR | Mode::WUSR) {
-        Ok(file) => File::from(file).write_all(MARKER_TEXT.as_bytes()).map_err(|error| {
+        Ok(file) => File::from(file).write_all(kind.marker().as_bytes()).map_err(|error| {
             let _ = std::fs::remove_file(&path);
             Error::Io(path, error)
         }),
@@ -192,12 +205,6 @@ pub fn is_claimed(dir: &Path) -> Result<bool> {
     }
 }
 
-/// The path of a sub-directory by the first byte of the key.
-#[must_use]
-pub fn sub(dir: &Path, byte: u8) -> PathBuf {
-    dir.join(OsStr::new(&data_encoding::HEXLOWER.encode(&[byte])))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
@@ -209,22 +216,22 @@ mod tests {
     }
 
     fn why(dir: &Path) -> String {
-        examine(dir, rustix::process::geteuid()).unwrap_err().to_string()
+        examine(dir, rustix::process::geteuid(), Kind::File).unwrap_err().to_string()
     }
 
     #[test]
     fn a_missing_directory_is_made_private_and_claimed() {
         let place = place();
         let dir = place.path().join("sessions");
-        assert_eq!(examine(&dir, rustix::process::geteuid()).unwrap().state, State::Missing);
+        assert_eq!(examine(&dir, rustix::process::geteuid(), Kind::File).unwrap().state, State::Missing);
         assert!(!dir.exists(), "examine made it");
-        assert!(claim(&dir).unwrap_err().to_string().contains("missing"));
+        assert!(claim(&dir, Kind::File).unwrap_err().to_string().contains("missing"));
         make(&dir, None).unwrap();
-        claim(&dir).unwrap();
-        claim(&dir).unwrap();
+        claim(&dir, Kind::File).unwrap();
+        claim(&dir, Kind::File).unwrap();
         assert_eq!(std::fs::metadata(&dir).unwrap().mode() & 0o7777, 0o700);
         assert_eq!(std::fs::metadata(dir.join(MARKER)).unwrap().mode() & 0o7777, 0o600);
-        assert_eq!(examine(&dir, rustix::process::geteuid()).unwrap().state, State::Ours);
+        assert_eq!(examine(&dir, rustix::process::geteuid(), Kind::File).unwrap().state, State::Ours);
     }
 
     #[test]
@@ -253,14 +260,14 @@ mod tests {
 
         assert!(why(&place.path().join("no/such/parent")).contains("parent directory"));
         let stranger = Uid::from_raw(rustix::process::geteuid().as_raw() + 1);
-        assert!(examine(&dir("mine"), stranger).unwrap_err().to_string().contains("chown"));
+        assert!(examine(&dir("mine"), stranger, Kind::File).unwrap_err().to_string().contains("chown"));
     }
 
     #[test]
     fn a_place_below_a_temporary_directory_is_warned_about() {
         let place = place();
         std::fs::set_permissions(place.path(), PermissionsExt::from_mode(0o1777)).unwrap();
-        let found = examine(&place.path().join("sessions"), rustix::process::geteuid()).unwrap();
+        let found = examine(&place.path().join("sessions"), rustix::process::geteuid(), Kind::File).unwrap();
         assert!(found.warning.unwrap().contains("temporary directory"));
     }
 }

@@ -1,0 +1,21 @@
+//! The stores of a child, opened when the first request needs them.
+
+use crate::config::{Location, Settings, StorePlace};
+use crate::repository::Repository;
+use crate::store::Store;
+use crate::store::file::FileStore;
+
+pub fn store(place: &StorePlace) -> &dyn Store {
+    place.store(open)
+}
+
+fn open(location: &Location) -> Box<dyn Store> {
+    match location {
+        Location::File(dir) => Box::new(FileStore::new(dir.clone())),
+    }
+}
+
+/// The sessions that settings mean.
+pub fn repository(settings: &Settings) -> Repository<'_> {
+    Repository { store: store(&settings.place), terms: &settings.terms }
+}
