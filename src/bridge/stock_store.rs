@@ -15,7 +15,7 @@ use crate::hooks::tree;
 use crate::httpd::ffi::{self, apr_status_t, session_rec};
 use crate::httpd::filter::{self, Passing, Watcher};
 use crate::httpd::hook::{self, RequestEvent, RequestHook};
-use crate::httpd::{Level, Outcome, Request};
+use crate::httpd::{Level, Outcome, Request, Table};
 use crate::repository::now;
 
 pub const SUCCESS: apr_status_t = ffi::APR_SUCCESS as apr_status_t;
@@ -126,6 +126,19 @@ pub unsafe fn load(request: Request<'_>, z: &mut *mut session_rec) -> apr_status
         *z = found;
     }
     SUCCESS
+}
+
+/// The entries of a session and its user, for those who only look; `None`: it cannot be loaded, which was logged.
+pub fn look(request: Request<'_>) -> Option<(Table<'_>, Option<&CStr>)> {
+    let mut z: *mut session_rec = null_mut();
+    // SAFETY: the request is live; `load` gives out a record, whose table and text live in a pool of the request tree.
+    unsafe {
+        if load(request, &mut z) != SUCCESS || z.is_null() || (*z).entries.is_null() {
+            return None;
+        }
+        let user = (*z).remote_user;
+        Some((Table::from_raw((*z).entries), (!user.is_null()).then(|| CStr::from_ptr(user))))
+    }
 }
 
 /// # Safety

@@ -23,6 +23,13 @@ pub unsafe fn downcast<'p, T: 'static>(slot: *const Slot) -> Option<&'p T> {
 }
 
 /// # Safety
+/// As [`downcast`], and nobody else looks at the value meanwhile.
+pub unsafe fn downcast_mut<'p, T: 'static>(slot: *mut Slot) -> Option<&'p mut T> {
+    // SAFETY: promised by the caller.
+    unsafe { slot.as_mut()?.downcast_mut() }
+}
+
+/// # Safety
 /// `vector` is a configuration vector (or null) that lives for `'p`, with values of ours from [`boxed`] only.
 pub unsafe fn get<'p, T: 'static>(vector: *const ffi::ap_conf_vector_t) -> Option<&'p T> {
     if vector.is_null() {

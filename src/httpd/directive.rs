@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::ptr::{null, null_mut};
 
-use super::{Pool, ffi, guard};
+use super::{Pool, config, ffi, guard};
 
 /// Where a directive may stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,17 @@ impl<'p> Place<'p> {
         if refusal.is_null() { Ok(()) } else { Err(remedy.into()) }
     }
 
-    fn pool(self) -> Pool<'p> {
+    /// # Safety
+    /// `raw` is what httpd passes with a directive, for as long as it reads it.
+    pub(super) unsafe fn from_raw(raw: *mut ffi::cmd_parms) -> Place<'p> {
+        Place { raw, owner: PhantomData }
+    }
+
+    pub(super) fn raw(self) -> *mut ffi::cmd_parms {
+        self.raw
+    }
+
+    pub(super) fn pool(self) -> Pool<'p> {
         // SAFETY: the pool of the configuration.
         unsafe { Pool::from_raw((*self.raw).pool) }
     }
@@ -173,7 +183,7 @@ unsafe fn run<C: Send + Sync + 'static>(
         // SAFETY: promised by the caller. The configuration is being read by one thread, so `&mut` is exclusive.
         let (row, config) = unsafe {
             let row = &*(*(*parms).cmd).cmd_data.cast::<Directive<C>>();
-            (row, config.cast::<Box<dyn std::any::Any + Send + Sync>>().as_mut().and_then(|slot| slot.downcast_mut::<C>()))
+            (row, config::downcast_mut::<C>(config.cast()))
         };
         let place = Place { raw: parms, owner: PhantomData };
         let Some(config) = config else { return c"a defect of mod_session_rs: foreign configuration".as_ptr() };
