@@ -14,7 +14,8 @@ use super::events::{Event, happened};
 use super::lease::{self, Busy, Granted, Holdings};
 use super::look::means_same;
 use super::report::{failure, store_failed};
-use super::tree::{Slot, State, Tree, origin, settings};
+use super::slot::Slot;
+use super::tree::{State, Tree, origin, settings};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
@@ -136,7 +137,8 @@ pub fn read_under(
 }
 
 /// What the client presented is no session any more.
-fn start_anew(slot: &mut Slot) {
+pub fn start_anew(slot: &mut Slot) {
+    slot.reads += 1;
     slot.session = slot.settings.repository().blank(now());
     slot.is_new = true;
     slot.was_invalidated = true;

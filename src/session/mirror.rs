@@ -66,8 +66,7 @@ impl Detail {
 }
 
 /// Whether the value of a key is a password: mod_auth_form gives them such keys.
-#[must_use]
-pub fn is_password(key: &str) -> bool {
+fn is_password(key: &str) -> bool {
     key.len() >= 3 && key.as_bytes()[key.len() - 3..].eq_ignore_ascii_case(b"-pw")
 }
 
