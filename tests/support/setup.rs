@@ -65,6 +65,7 @@ pub struct Setup {
     room: TempDir,
     mpm: Mpm,
     workers: u32,
+    session: PathBuf,
     modules: Vec<String>,
     log_level: String,
     conf: String,
@@ -80,6 +81,7 @@ impl Setup {
             room,
             mpm,
             workers: 16,
+            session: apxs::module_under_test(),
             modules: Vec::new(),
             log_level: "info".into(),
             conf: String::new(),
@@ -94,6 +96,12 @@ impl Setup {
     /// sessions that does not exist yet.
     pub fn conf(mut self, text: &str) -> Setup {
         self.set_conf(&format!("{}{text}\n", self.conf));
+        self
+    }
+
+    /// Loads httpd's own mod_session in place of the module under test.
+    pub fn stock_session(mut self) -> Setup {
+        self.session = Installed::get().file_of("session");
         self
     }
 
@@ -188,7 +196,7 @@ impl Setup {
         let installed = Installed::get();
         let mut text = installed.load_line(self.mpm.module());
         text.extend(MODULES.map(|name| installed.load_line(name)));
-        text += &apxs::load_line("session", &apxs::module_under_test());
+        text += &apxs::load_line("session", &self.session);
         text.extend(self.modules.iter().map(|name| installed.load_line(name)));
         for name in apxs::HANDLERS {
             text += &apxs::load_line(name, &apxs::handlers().join(format!("mod_{name}.so")));
