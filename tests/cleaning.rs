@@ -182,12 +182,15 @@ fn nothing_is_cleaned_where_nothing_is_to_be_cleaned(mpm: Mpm) {
 }
 
 mpm_tests!(
-    what_expired_before_the_grace_is_removed_and_nothing_else,
     opens_start_passes_by_chance_where_that_is_wanted,
     what_is_not_ours_stays_and_is_told_once_a_pass,
     a_directory_that_vanished_keeps_no_other_from_being_cleaned,
-    a_server_stops_at_once_in_the_middle_of_a_pass,
     a_pass_that_a_graceful_restart_ends_is_made_up_for,
     a_killed_cleaner_is_succeeded_by_another_child,
     nothing_is_cleaned_where_nothing_is_to_be_cleaned,
+);
+mpm_tests!(
+    by_the_clock:
+    what_expired_before_the_grace_is_removed_and_nothing_else,
+    a_server_stops_at_once_in_the_middle_of_a_pass,
 );

@@ -46,7 +46,7 @@ fn a_killed_process_never_damages_or_loses_an_acknowledged_change() {
     assert_eq!(complaint, None, "in {summary}");
     storm.inspect();
     assert!(enough(&summary.progress), "only {summary}");
-    assert!(summary.longest_stall() < Duration::from_secs(5), "{summary}");
+    assert!(summary.longest_stall() < Duration::from_secs(15), "{summary}");
 }
 
 /// The same check with the store's checksum switched off: it must find torn records, else the run above shows nothing.

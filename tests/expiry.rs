@@ -125,6 +125,7 @@ fn a_client_that_writes_all_the_time_gets_its_cookie_again(mpm: Mpm) {
 }
 
 mpm_tests!(
+    by_the_clock:
     a_client_that_writes_all_the_time_gets_its_cookie_again,
     a_new_session_that_never_comes_back_is_gone_after_the_new_timeout_and_one_that_did_lives_on,
     an_idle_session_ends_and_a_used_one_lives_on,

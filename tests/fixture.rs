@@ -50,11 +50,10 @@ fn a_stopped_server_starts_again_in_its_place(mpm: Mpm) {
     assert_eq!(client.get("/floor").text(), "hello 3\n");
 }
 
+mpm_tests!(a_server_answers, a_graceful_restart_keeps_the_parent_and_replaces_the_children, a_stopped_server_starts_again_in_its_place,);
 mpm_tests!(
-    a_server_answers,
+    by_the_clock:
     requests_are_served_side_by_side,
-    a_graceful_restart_keeps_the_parent_and_replaces_the_children,
-    a_stopped_server_starts_again_in_its_place,
 );
 
 #[test]

@@ -323,16 +323,20 @@ fn a_new_session_can_be_locked_before_anybody_knows_it(mpm: Mpm) {
 
 mpm_tests!(
     increments_of_8_clients_through_every_door_are_all_kept,
-    different_sessions_do_not_wait_for_each_other,
     one_session_is_served_in_turn,
-    one_mutex_is_enough_for_all,
     one_worker_is_enough,
+    an_error_document_behind_a_file_is_served_in_turn,
+    none_refuses_locks,
+);
+mpm_tests!(
+    by_the_clock:
+    different_sessions_do_not_wait_for_each_other,
+    one_mutex_is_enough_for_all,
     a_request_never_waits_for_itself,
     two_sessions_taken_in_opposite_order_do_not_block_each_other,
     access_and_none_let_all_go_on_at_once,
     read_only_and_no_lock_do_not_wait,
     an_upgrade_sees_what_was_written_while_it_waited,
-    an_error_document_behind_a_file_is_served_in_turn,
     by_id_and_by_cookie_it_is_one_session,
     what_cannot_be_read_under_the_lease_is_not_shown_and_not_held,
     unlock_gives_up_in_any_case,
@@ -340,6 +344,5 @@ mpm_tests!(
     a_stock_record_shows_what_was_stored_while_it_was_waited_for,
     who_waited_for_a_log_out_gets_no_session,
     lock_trylock_and_unlock_do_what_their_names_say,
-    none_refuses_locks,
     a_new_session_can_be_locked_before_anybody_knows_it,
 );

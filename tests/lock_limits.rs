@@ -160,6 +160,7 @@ fn a_client_that_hangs_up_keeps_nobody_waiting(mpm: Mpm) {
 }
 
 mpm_tests!(
+    by_the_clock:
     who_waits_too_long_is_answered_503_and_the_log_names_the_holder,
     the_error_document_of_a_503_does_not_wait_again,
     htsession_shows_who_holds_a_session_and_who_waits,

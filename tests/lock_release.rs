@@ -233,6 +233,7 @@ fn a_suspended_handler_holds_nothing() {
 }
 
 mpm_tests!(
+    by_the_clock:
     a_client_that_does_not_read_keeps_nobody_waiting,
     a_flush_gives_the_lease_up_and_later_changes_are_merged,
     a_sub_request_that_sends_much_gives_the_lease_of_the_page_up,

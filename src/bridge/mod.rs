@@ -4,8 +4,6 @@ pub mod c_api;
 mod exports;
 mod notes;
 mod stock;
-mod stock_codec;
-mod stock_store;
 
 pub fn register() {
     notes::register();

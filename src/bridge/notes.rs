@@ -2,7 +2,6 @@
 //! commit points the notes are read back, and what differs from what was shown was written by the handler.
 
 use std::ffi::CStr;
-use std::sync::PoisonError;
 
 use crate::config::Config;
 use crate::hooks::commit::{commit_all, invalidate, regenerate, remove};
@@ -85,8 +84,8 @@ fn runs_inside(request: Request<'_>) -> bool {
 
 fn publish(tree: &mut Tree, index: usize, request: Request<'_>) {
     let notes = request.notes();
-    let mut kept = state(request).face.lock().unwrap_or_else(PoisonError::into_inner);
-    if kept.is_none() {
+    let faces = &state(request).faces;
+    if faces.with(|shown: &mut Option<Shown>| shown.is_none()) {
         // What an earlier phase wrote was written, not shown.
         let edits = Mirror::default().edits(&values(notes));
         apply(&mut tree.slots[index], request, edits);
@@ -97,7 +96,7 @@ fn publish(tree: &mut Tree, index: usize, request: Request<'_>) {
         notes.set(&[VALUE, key.as_bytes()].concat(), plain);
     }
     facts(slot, notes);
-    *kept = Some(Box::new(Shown { slot: index, mirror }));
+    faces.with(|shown| *shown = Some(Shown { slot: index, mirror }));
     tree.collect_by(collect);
 }
 
@@ -144,11 +143,9 @@ fn collect(tree: &mut Tree, request: Request<'_>) {
 
 fn collect_one(tree: &mut Tree, request: Request<'_>) {
     let Some(state) = request.state::<tree::State>() else { return };
-    let mut kept = state.face.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(shown) = kept.as_mut().and_then(|face| face.downcast_mut::<Shown>()) else { return };
     let notes = request.notes();
-    let mut edits = shown.mirror.edits(&values(notes));
-    let index = shown.slot;
+    let compare = |shown: &mut Option<Shown>| shown.as_mut().map(|shown| (shown.slot, shown.mirror.edits(&values(notes))));
+    let Some((index, mut edits)) = state.faces.with(compare) else { return };
     let Some(slot) = tree.slots.get_mut(index) else { return };
     for key in take(notes, c"session:unset").iter().flat_map(|list| named(list, slot)) {
         edits.push(Edit::Unset(key));

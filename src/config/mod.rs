@@ -127,13 +127,17 @@ impl Config {
         self.switch.get_or_insert(Switch::Implied);
     }
 
-    pub fn is_on(&self, uri: &[u8]) -> bool {
-        let on = match self.switch {
+    /// Whether sessions are on here, whatever `SessionInclude` and `SessionExclude` say of a path.
+    pub fn is_switched_on(&self) -> bool {
+        match self.switch {
             Some(Switch::Said(on)) => on,
             Some(Switch::Implied) => true,
             None => false,
-        };
-        on && self.stock.includes(uri)
+        }
+    }
+
+    pub fn is_on(&self, uri: &[u8]) -> bool {
+        self.is_switched_on() && self.stock.includes(uri)
     }
 
     /// The place of our store; `None`: the stock modules answer.

@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use once_cell::sync::OnceCell;
 
@@ -28,8 +28,26 @@ pub struct State {
     pub has_begun: AtomicBool,
     /// What is to be announced once the tree is unlocked; in the first request.
     pub events: Events,
-    /// What a face keeps for one request of the tree.
-    pub face: Mutex<Option<Box<dyn Any + Send>>>,
+    /// What faces keep for one request of the tree.
+    pub faces: Faces,
+}
+
+#[derive(Default)]
+pub struct Faces(Mutex<Vec<Box<dyn Any + Send>>>);
+
+impl Faces {
+    /// Runs `body` on what a face keeps, found by its type.
+    pub fn with<T: Any + Send, R>(&self, body: impl FnOnce(&mut Option<T>) -> R) -> R {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = match all.iter().position(|kept| kept.is::<Option<T>>()) {
+            Some(index) => index,
+            None => {
+                all.push(Box::new(None::<T>));
+                all.len() - 1
+            }
+        };
+        body(all[index].downcast_mut().expect("found by its type"))
+    }
 }
 
 impl Drop for State {

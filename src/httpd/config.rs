@@ -7,23 +7,65 @@ use std::ptr::null_mut;
 use super::record::module;
 use super::{Pool, ffi};
 
-/// What lies behind our index of a vector.
+/// What lies behind our index of a vector of a request.
 type Slot = Box<dyn Any + Send + Sync>;
 
-pub fn boxed<T: Any + Send + Sync>(pool: Pool<'_>, value: T) -> *mut Slot {
+/// What the directives of a section say.
+pub trait SectionConfig: Default + Any + Send + Sync {
+    /// A struct of C that other modules may read: it comes first behind our index.
+    type Public: Copy + 'static;
+    fn public(&self, pool: Pool<'_>) -> Self::Public;
+}
+
+/// What lies behind our index of a vector of a section.
+#[repr(C)]
+pub struct Section<P> {
+    public: P,
+    own: Slot,
+}
+
+impl<P: Copy + 'static> Section<P> {
+    pub fn make<C: SectionConfig<Public = P>>(pool: Pool<'_>, config: C) -> *mut Section<P> {
+        pool.adopt_raw(Section { public: config.public(pool), own: Box::new(config) })
+    }
+
+    pub fn get<C: SectionConfig<Public = P>>(&self) -> Option<&C> {
+        self.own.downcast_ref()
+    }
+
+    /// Runs `change`, and shows to others what came of it.
+    pub fn change<C: SectionConfig<Public = P>, A>(&mut self, pool: Pool<'_>, change: impl FnOnce(&mut C) -> A) -> Option<A> {
+        let config = self.own.downcast_mut::<C>()?;
+        let answer = change(config);
+        self.public = config.public(pool);
+        Some(answer)
+    }
+}
+
+/// # Safety
+/// `vector` is a configuration vector of a section (or null) that lives for `'p`, with sections of `C` only under our index.
+pub unsafe fn of_section<'p, C: SectionConfig>(vector: *const ffi::ap_conf_vector_t) -> Option<&'p C> {
+    if vector.is_null() {
+        return None;
+    }
+    // SAFETY: promised by the caller.
+    unsafe { ffi::ap_get_module_config(vector, module()).cast::<Section<C::Public>>().as_ref()?.get() }
+}
+
+fn boxed<T: Any + Send + Sync>(pool: Pool<'_>, value: T) -> *mut Slot {
     let slot: Slot = Box::new(value);
     pool.adopt_raw(slot)
 }
 
 /// # Safety
 /// `slot` is null or comes from [`boxed`], and its pool is alive for `'p`.
-pub unsafe fn downcast<'p, T: 'static>(slot: *const Slot) -> Option<&'p T> {
+unsafe fn downcast<'p, T: 'static>(slot: *const Slot) -> Option<&'p T> {
     // SAFETY: promised by the caller.
     unsafe { slot.as_ref()?.downcast_ref() }
 }
 
 /// # Safety
-/// `vector` is a configuration vector (or null) that lives for `'p`, with values of ours from [`boxed`] only.
+/// `vector` is the configuration vector of a request (or null) that lives for `'p`, with values of ours from [`set`] only.
 pub unsafe fn get<'p, T: 'static>(vector: *const ffi::ap_conf_vector_t) -> Option<&'p T> {
     if vector.is_null() {
         return None;

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::ptr::{null, null_mut};
 
+use super::config::{Section, SectionConfig};
 use super::{Pool, ffi, guard};
 
 /// Where a directive may stand.
@@ -114,7 +115,7 @@ unsafe impl<const N: usize> Sync for Commands<N> {}
 
 impl<const N: usize> Commands<N> {
     /// The rows, and the empty one that ends a table: `N` is one more than the rows.
-    pub const fn new<C: Send + Sync + 'static>(rows: &'static [Directive<C>]) -> Commands<N> {
+    pub const fn new<C: SectionConfig>(rows: &'static [Directive<C>]) -> Commands<N> {
         assert!(rows.len() + 1 == N);
         let mut commands = [END; N];
         let mut i = 0;
@@ -139,7 +140,7 @@ const END: ffi::command_rec = ffi::command_rec {
     errmsg: null(),
 };
 
-const fn command<C: Send + Sync + 'static>(row: &'static Directive<C>) -> ffi::command_rec {
+const fn command<C: SectionConfig>(row: &'static Directive<C>) -> ffi::command_rec {
     let (func, args_how) = match row.setter {
         Setter::Flag(_) => (ffi::cmd_func { flag: Some(flag::<C>) }, ffi::cmd_how_FLAG),
         Setter::One(_) => (ffi::cmd_func { take1: Some(one::<C>) }, ffi::cmd_how_TAKE1),
@@ -164,7 +165,7 @@ const fn command<C: Send + Sync + 'static>(row: &'static Directive<C>) -> ffi::c
 ///
 /// # Safety
 /// httpd calls a command function with the parameters of a row of ours and a configuration that `record::create` made.
-unsafe fn run<C: Send + Sync + 'static>(
+unsafe fn run<C: SectionConfig>(
     parms: *mut ffi::cmd_parms,
     config: *mut c_void,
     call: impl FnOnce(&Setter<C>, &mut C, Place<'_>) -> Result<(), String>,
@@ -173,18 +174,21 @@ unsafe fn run<C: Send + Sync + 'static>(
         // SAFETY: promised by the caller. The configuration is being read by one thread, so `&mut` is exclusive.
         let (row, config) = unsafe {
             let row = &*(*(*parms).cmd).cmd_data.cast::<Directive<C>>();
-            (row, config.cast::<Box<dyn std::any::Any + Send + Sync>>().as_mut().and_then(|slot| slot.downcast_mut::<C>()))
+            (row, config.cast::<Section<C::Public>>().as_mut())
         };
         let place = Place { raw: parms, owner: PhantomData };
-        let Some(config) = config else { return c"a defect of mod_session_rs: foreign configuration".as_ptr() };
-        match place.admits(row.contexts).and_then(|()| call(&row.setter, config, place)) {
+        let set = |config: &mut C| place.admits(row.contexts).and_then(|()| call(&row.setter, config, place));
+        let Some(done) = config.and_then(|section| section.change(place.pool(), set)) else {
+            return c"a defect of mod_session_rs: foreign configuration".as_ptr();
+        };
+        match done {
             Ok(()) => null(),
             Err(text) => place.pool().text(&format!("{} {text}", row.name.to_string_lossy())).as_ptr(),
         }
     })
 }
 
-unsafe extern "C" fn flag<C: Send + Sync + 'static>(parms: *mut ffi::cmd_parms, config: *mut c_void, on: c_int) -> *const c_char {
+unsafe extern "C" fn flag<C: SectionConfig>(parms: *mut ffi::cmd_parms, config: *mut c_void, on: c_int) -> *const c_char {
     // SAFETY: called by httpd for a row of ours.
     unsafe {
         run::<C>(parms, config, |setter, config, _| {
@@ -196,7 +200,7 @@ unsafe extern "C" fn flag<C: Send + Sync + 'static>(parms: *mut ffi::cmd_parms, 
     }
 }
 
-unsafe extern "C" fn one<C: Send + Sync + 'static>(parms: *mut ffi::cmd_parms, config: *mut c_void, word: *const c_char) -> *const c_char {
+unsafe extern "C" fn one<C: SectionConfig>(parms: *mut ffi::cmd_parms, config: *mut c_void, word: *const c_char) -> *const c_char {
     // SAFETY: called by httpd for a row of ours, with one NUL-terminated argument.
     unsafe {
         run::<C>(parms, config, |setter, config, place| match (setter, utf8(word)?) {
@@ -206,7 +210,7 @@ unsafe extern "C" fn one<C: Send + Sync + 'static>(parms: *mut ffi::cmd_parms, c
     }
 }
 
-unsafe extern "C" fn words<C: Send + Sync + 'static>(
+unsafe extern "C" fn words<C: SectionConfig>(
     parms: *mut ffi::cmd_parms,
     config: *mut c_void,
     count: c_int,

@@ -106,9 +106,18 @@ pub fn before_handlers<H: RequestHook>() {
 
 /// Where output filters are added: to a response, and to that of an error.
 pub fn on_insert_filters<H: RequestEvent>() {
+    insert_filters::<H>(ffi::APR_HOOK_MIDDLE as c_int);
+}
+
+/// As [`on_insert_filters`], just before it: among filters of one kind, what is added earlier sees a response earlier.
+pub fn on_insert_filters_early<H: RequestEvent>() {
+    insert_filters::<H>(ffi::APR_HOOK_MIDDLE as c_int - 1);
+}
+
+fn insert_filters<H: RequestEvent>(order: c_int) {
     unsafe {
-        ffi::ap_hook_insert_filter(Some(event::<H>), null(), null(), ffi::APR_HOOK_MIDDLE as c_int);
-        ffi::ap_hook_insert_error_filter(Some(event::<H>), null(), null(), ffi::APR_HOOK_MIDDLE as c_int);
+        ffi::ap_hook_insert_filter(Some(event::<H>), null(), null(), order);
+        ffi::ap_hook_insert_error_filter(Some(event::<H>), null(), null(), order);
     }
 }
 

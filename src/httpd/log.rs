@@ -13,6 +13,8 @@ pub enum Level {
     Notice,
     Info,
     Debug,
+    /// `LogLevel trace2`.
+    Trace2,
 }
 
 impl Level {
@@ -23,6 +25,7 @@ impl Level {
             Level::Notice => ffi::APLOG_NOTICE,
             Level::Info => ffi::APLOG_INFO,
             Level::Debug => ffi::APLOG_DEBUG,
+            Level::Trace2 => ffi::APLOG_TRACE2,
         }) as c_int
     }
 }
@@ -43,11 +46,16 @@ fn log_at(level: Level, threshold: c_int, text: fmt::Arguments<'_>, write: impl 
 impl Request<'_> {
     /// Writes a line to the error log of the request.
     pub fn log(self, level: Level, text: fmt::Arguments<'_>) {
+        self.log_status(level, 0, text);
+    }
+
+    /// As [`Request::log`], with what APR says of a status in front of the text.
+    pub fn log_status(self, level: Level, status: c_int, text: fmt::Arguments<'_>) {
         let index = module_index();
         // SAFETY: the request is alive; the text is passed with its length.
         unsafe {
             log_at(level, ffi::ap_get_request_module_loglevel(self.raw(), index), text, |length, text| {
-                ffi::ap_log_rerror_(FILE.as_ptr(), 0, index, level.raw(), 0, self.raw(), FORMAT.as_ptr(), length, text);
+                ffi::ap_log_rerror_(FILE.as_ptr(), 0, index, level.raw(), status, self.raw(), FORMAT.as_ptr(), length, text);
             });
         }
     }

@@ -1,6 +1,6 @@
 //! APR pools: who owns what, and until when.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 
 use super::ffi;
@@ -47,5 +47,17 @@ impl<'p> Pool<'p> {
     pub fn text(self, text: &str) -> &'p CStr {
         // SAFETY: apr_pstrmemdup copies `len` bytes and adds the NUL.
         unsafe { CStr::from_ptr(ffi::apr_pstrmemdup(self.raw, text.as_ptr().cast::<c_char>(), text.len() as ffi::apr_size_t)) }
+    }
+
+    /// An array of texts, as C keeps lists.
+    pub fn texts<'t>(self, texts: impl IntoIterator<Item = &'t str>) -> *mut ffi::apr_array_header_t {
+        // SAFETY: the array holds pointers, and `apr_array_push` makes room for one more.
+        unsafe {
+            let array = ffi::apr_array_make(self.raw, 2, size_of::<*const c_char>() as c_int);
+            for text in texts {
+                ffi::apr_array_push(array).cast::<*const c_char>().write(self.text(text).as_ptr());
+            }
+            array
+        }
     }
 }

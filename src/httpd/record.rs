@@ -1,16 +1,16 @@
 //! The module record.
 
-use std::any::Any;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::{Pool, config, ffi, guard};
+use super::config::{Section, SectionConfig};
+use super::{Pool, ffi, guard};
 
 /// What a module is: its record, its configuration, its hooks.
 pub trait Module: 'static {
     /// What the directives of one section say.
-    type Config: Default + Any + Send + Sync;
+    type Config: SectionConfig;
 
     fn address() -> *mut ffi::module;
     /// The configuration of a section within another.
@@ -55,7 +55,7 @@ pub const fn record<M: Module>(file: &'static CStr, commands: *const ffi::comman
 unsafe extern "C" fn create<M: Module>(pool: *mut ffi::apr_pool_t, _dir: *mut c_char) -> *mut c_void {
     // SAFETY: httpd passes the pool of the configuration.
     let pool = unsafe { Pool::from_raw(pool) };
-    guard(null_mut(), || config::boxed(pool, M::Config::default()).cast())
+    guard(null_mut(), || Section::make(pool, M::Config::default()).cast())
 }
 
 unsafe extern "C" fn merge<M: Module>(pool: *mut ffi::apr_pool_t, outer: *mut c_void, inner: *mut c_void) -> *mut c_void {
@@ -64,12 +64,12 @@ unsafe extern "C" fn merge<M: Module>(pool: *mut ffi::apr_pool_t, outer: *mut c_
         let (pool, outer, inner) = unsafe {
             (
                 Pool::from_raw(pool),
-                config::downcast::<M::Config>(outer.cast_const().cast()),
-                config::downcast::<M::Config>(inner.cast_const().cast()),
+                outer.cast::<Section<<M::Config as SectionConfig>::Public>>().as_ref().and_then(Section::get),
+                inner.cast::<Section<<M::Config as SectionConfig>::Public>>().as_ref().and_then(Section::get),
             )
         };
         match (outer, inner) {
-            (Some(outer), Some(inner)) => config::boxed(pool, M::merge(outer, inner)).cast(),
+            (Some(outer), Some(inner)) => Section::make(pool, M::merge(outer, inner)).cast(),
             _ => null_mut(),
         }
     })

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::ffi::CStr;
 use std::marker::PhantomData;
 
+use super::config::SectionConfig;
 use super::{Pool, Server, Table, config, ffi};
 
 /// A request that httpd serves, for as long as the current call.
@@ -143,6 +144,21 @@ impl<'r> Request<'r> {
         unsafe { bytes((*self.raw).content_type) }
     }
 
+    /// Whom it was authenticated as.
+    pub fn user(self) -> Option<&'r [u8]> {
+        unsafe { bytes((*self.raw).user) }
+    }
+
+    /// `AuthType`.
+    pub fn auth_type(self) -> Option<&'r [u8]> {
+        unsafe { bytes(ffi::ap_auth_type(self.raw)) }
+    }
+
+    /// `AuthName`.
+    pub fn auth_name(self) -> Option<&'r [u8]> {
+        unsafe { bytes(ffi::ap_auth_name(self.raw)) }
+    }
+
     pub fn is_proxied(self) -> bool {
         unsafe { (*self.raw).proxyreq != 0 }
     }
@@ -152,8 +168,8 @@ impl<'r> Request<'r> {
     }
 
     /// What our directives say for this request.
-    pub fn dir_config<C: 'static>(self) -> Option<&'r C> {
-        unsafe { config::get((*self.raw).per_dir_config) }
+    pub fn dir_config<C: SectionConfig>(self) -> Option<&'r C> {
+        unsafe { config::of_section((*self.raw).per_dir_config) }
     }
 
     /// What we keep with this request.

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use rustix::process::{Gid, Uid};
 
+use super::config::SectionConfig;
 use super::{Pool, config, ffi};
 
 #[derive(Clone, Copy)]
@@ -48,13 +49,13 @@ impl<'s> Server<'s> {
     }
 
     /// What our directives say outside of all sections of this server.
-    pub fn dir_config<C: 'static>(self) -> Option<&'s C> {
+    pub fn dir_config<C: SectionConfig>(self) -> Option<&'s C> {
         // SAFETY: lookup_defaults is the configuration vector of the server's outermost section.
-        unsafe { config::get((*self.raw).lookup_defaults) }
+        unsafe { config::of_section((*self.raw).lookup_defaults) }
     }
 
     /// What our directives say in each `<Location>` and `<Directory>` of this server.
-    pub fn sections<C: 'static>(self) -> Vec<&'s C> {
+    pub fn sections<C: SectionConfig>(self) -> Vec<&'s C> {
         // SAFETY: core keeps arrays of configuration vectors of the sections; they live as long as the server.
         unsafe {
             let core = ffi::ap_get_module_config((*self.raw).module_config, &raw const ffi::core_module).cast::<ffi::core_server_config>();
@@ -64,7 +65,7 @@ impl<'s> Server<'s> {
                 .flat_map(|array| {
                     (0..usize::try_from(array.nelts).unwrap_or(0)).map(|i| *array.elts.cast::<*const ffi::ap_conf_vector_t>().add(i))
                 })
-                .filter_map(|vector| config::get(vector))
+                .filter_map(|vector| config::of_section(vector))
                 .collect()
         }
     }

@@ -32,6 +32,8 @@ pub enum Edit {
 pub enum Detail {
     /// Request notes: long values and passwords stay inside.
     Public,
+    /// The environment of CGI programs: passwords stay inside.
+    NoPasswords,
     /// The stock table: all that a C string can hold.
     All,
 }
@@ -41,9 +43,19 @@ const LONGEST_PUBLIC: usize = 8192;
 
 impl Detail {
     fn shows(self, key: &str, plain: &[u8]) -> bool {
-        let is_password = key.len() >= 3 && key.as_bytes()[key.len() - 3..].eq_ignore_ascii_case(b"-pw");
-        !plain.contains(&0) && (self == Detail::All || (plain.len() <= LONGEST_PUBLIC && !is_password))
+        !plain.contains(&0)
+            && match self {
+                Detail::Public => plain.len() <= LONGEST_PUBLIC && !is_password(key),
+                Detail::NoPasswords => !is_password(key),
+                Detail::All => true,
+            }
     }
+}
+
+/// Whether the value of a key is a password: mod_auth_form gives them such keys.
+#[must_use]
+pub fn is_password(key: &str) -> bool {
+    key.len() >= 3 && key.as_bytes()[key.len() - 3..].eq_ignore_ascii_case(b"-pw")
 }
 
 impl Mirror {
@@ -151,6 +163,7 @@ mod tests {
         ]);
         let shown = |detail| Mirror::of(&all, detail).entries().map(|(key, _)| key.to_owned()).collect::<Vec<_>>();
         assert_eq!(shown(Detail::Public), ["bytes", "f", "list", "n", "text", "yes"]);
+        assert_eq!(shown(Detail::NoPasswords), ["bytes", "f", "list", "long", "n", "text", "yes"]);
         assert_eq!(shown(Detail::All), ["bytes", "f", "list", "long", "n", "realm-PW", "text", "yes"]);
         let mirror = Mirror::of(&all, Detail::Public);
         let plain: Vec<_> = mirror.entries().map(|(_, plain)| plain).collect();

@@ -5,6 +5,7 @@ pub mod alias;
 pub mod changes;
 pub mod cookie;
 pub mod expiry;
+pub mod form;
 pub mod id;
 pub mod mirror;
 pub mod query;

@@ -1,0 +1,178 @@
+//! The stock API: `ap_session_load`, `get`, `set` and `save`, found by name as optional functions, and our stores as one more provider on the
+//! stock hooks. With a store of ours they work on the session of the request tree ([`own`]); a section without one is served as the stock
+//! module did ([`store`]).
+#![allow(unsafe_code)]
+
+mod codec;
+mod kept;
+mod output;
+mod own;
+mod section;
+mod store;
+
+use std::ffi::{CStr, c_char, c_int};
+use std::ptr::null;
+
+use self::store::{FAILURE, SUCCESS};
+use super::exports::{shim_hook_session_decode, shim_hook_session_encode, shim_hook_session_load, shim_hook_session_save};
+use crate::hooks::commit::{Cause, save as commit};
+use crate::hooks::open::{Hold, Touch, open};
+use crate::hooks::tree::{self, try_lock};
+use crate::httpd::ffi::{self, apr_status_t, request_rec, session_rec};
+use crate::httpd::hook::{self, ConfigHook};
+use crate::httpd::{Pool, Request, Server, Table, guard, offer};
+
+const INVALID: apr_status_t = ffi::APR_EINVAL as apr_status_t;
+const DECLINED: c_int = ffi::DECLINED;
+
+pub fn register() {
+    // SAFETY: called while hooks are registered; the functions have the types that mod_session.h declares for these names.
+    unsafe {
+        offer(c"ap_session_load", load as *const ());
+        offer(c"ap_session_save", save as *const ());
+        offer(c"ap_session_get", get as *const ());
+        offer(c"ap_session_set", set as *const ());
+        shim_hook_session_encode(Some(codec::encode), null(), null(), ffi::APR_HOOK_REALLY_FIRST as c_int);
+        shim_hook_session_decode(Some(codec::decode), null(), null(), ffi::APR_HOOK_REALLY_LAST as c_int);
+        // Where a store of ours is configured, it answers before all others.
+        shim_hook_session_load(Some(provide), null(), null(), ffi::APR_HOOK_REALLY_FIRST as c_int);
+        shim_hook_session_save(Some(accept), null(), null(), ffi::APR_HOOK_REALLY_FIRST as c_int);
+    }
+    hook::on_post_config::<LearnModules>();
+    output::register();
+}
+
+struct LearnModules;
+
+impl ConfigHook for LearnModules {
+    fn run(_: Pool<'_>, _: Server<'_>) -> Result<(), ()> {
+        kept::learn_modules();
+        Ok(())
+    }
+}
+
+unsafe extern "C" fn load(r: *mut request_rec, z: *mut *mut session_rec) -> apr_status_t {
+    if r.is_null() || z.is_null() {
+        return INVALID;
+    }
+    guard(FAILURE, || {
+        // SAFETY: the caller passes a live request and a place for the answer.
+        let (request, z) = unsafe { (Request::from_raw(r), &mut *z) };
+        if !store::is_on_for(request) {
+            SUCCESS
+        } else if tree::is_ours(request) {
+            load_own(request, z)
+        } else {
+            // SAFETY: as above.
+            unsafe { store::load(request, z) }
+        }
+    })
+}
+
+fn load_own(request: Request<'_>, z: &mut *mut session_rec) -> apr_status_t {
+    // A module that is called while we log, say, must not wait for itself.
+    let Ok(Some(mut tree)) = try_lock(tree::tree(request), request) else { return FAILURE };
+    let Ok(index) = open(&mut tree, request, Touch::Renew, Hold::Exclusive) else { return FAILURE };
+    tree.collect_by(own::collect);
+    *z = own::show(&mut tree, index, request);
+    SUCCESS
+}
+
+/// `session_load`, for who runs the hook himself.
+unsafe extern "C" fn provide(r: *mut request_rec, z: *mut *mut session_rec) -> c_int {
+    guard(FAILURE, || {
+        // SAFETY: the hook is run with a live request and a place for the answer.
+        let (request, z) = unsafe { (Request::from_raw(r), &mut *z) };
+        if tree::is_ours(request) { load_own(request, z) } else { DECLINED }
+    })
+}
+
+unsafe extern "C" fn get(r: *mut request_rec, z: *mut session_rec, key: *const c_char, value: *mut *const c_char) -> apr_status_t {
+    if r.is_null() || key.is_null() || value.is_null() {
+        return INVALID;
+    }
+    // SAFETY: the caller passes a request, and a record from `load` or null.
+    unsafe { with_entries(r, z, |_, entries| *value = entries.get(CStr::from_ptr(key)).map_or(null(), CStr::as_ptr)) }
+}
+
+unsafe extern "C" fn set(r: *mut request_rec, z: *mut session_rec, key: *const c_char, value: *const c_char) -> apr_status_t {
+    if r.is_null() || key.is_null() {
+        return INVALID;
+    }
+    // SAFETY: as above; apr_table_set copies key and value.
+    unsafe {
+        with_entries(r, z, |record, entries| {
+            let (name, value) = (CStr::from_ptr(key), (!value.is_null()).then(|| CStr::from_ptr(value)));
+            let before = entries.get(name);
+            match value {
+                Some(value) => ffi::apr_table_set(entries.raw(), key, value.as_ptr()),
+                None => ffi::apr_table_unset(entries.raw(), key),
+            }
+            (*record).dirty = 1;
+            own::note_login(Request::from_raw(r), record, name, before, value);
+        })
+    }
+}
+
+/// Runs `body` on the entries of `z`, or of the session of the request if `z` is null. Without a session it does nothing, as ever.
+///
+/// # Safety
+/// `r` is a live request; `z` is null or a record of the stock API.
+unsafe fn with_entries(r: *mut request_rec, mut z: *mut session_rec, body: impl FnOnce(*mut session_rec, Table<'_>)) -> apr_status_t {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if z.is_null() {
+            let status = load(r, &raw mut z);
+            if status != SUCCESS {
+                return status;
+            }
+        }
+        if !z.is_null() && !(*z).entries.is_null() {
+            guard((), || {
+                own::refresh(Request::from_raw(r), z);
+                body(z, Table::from_raw((*z).entries));
+            });
+        }
+    }
+    SUCCESS
+}
+
+unsafe extern "C" fn save(r: *mut request_rec, z: *mut session_rec) -> apr_status_t {
+    if r.is_null() || z.is_null() {
+        return SUCCESS;
+    }
+    guard(FAILURE, || {
+        // SAFETY: the caller passes a live request and a record of the stock API.
+        unsafe {
+            let request = Request::from_raw(r);
+            if tree::is_ours(request) { save_own(request, z) } else { store::save(request, &mut *z) }
+        }
+    })
+}
+
+/// # Safety
+/// `z` is a record of the stock API.
+unsafe fn save_own(request: Request<'_>, z: *mut session_rec) -> apr_status_t {
+    let Ok(Some(mut tree)) = try_lock(tree::tree(request), request) else { return FAILURE };
+    let headers_sent = tree.headers_sent;
+    let Some(index) = own::find(&mut tree, z) else { return FAILURE };
+    own::read_back(&mut tree, index, request);
+    if commit(&mut tree.slots[index], request, headers_sent, Cause::Asked).is_err() {
+        return FAILURE;
+    }
+    own::show(&mut tree, index, request);
+    // SAFETY: promised by the caller.
+    unsafe { (*z).written = 1 };
+    SUCCESS
+}
+
+/// `session_save`, for who runs the hook himself.
+unsafe extern "C" fn accept(r: *mut request_rec, z: *mut session_rec) -> c_int {
+    guard(FAILURE, || {
+        // SAFETY: the hook is run with a live request and a record.
+        unsafe {
+            let request = Request::from_raw(r);
+            if tree::is_ours(request) { save_own(request, z) } else { DECLINED }
+        }
+    })
+}

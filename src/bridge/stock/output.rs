@@ -1,0 +1,166 @@
+//! `SessionEnv` and `SessionHeader`, with stores of ours and others, and the point where records of the stock stores are saved: before the
+//! headers of a response go.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+use std::ptr::{null, null_mut};
+
+use super::codec::{decode, encode};
+use super::store::{self, SUCCESS, is_stock};
+use super::{kept, own};
+use crate::hooks::open::{Hold, Touch, open};
+use crate::hooks::tree::{self, try_lock};
+use crate::httpd::ffi::session_rec;
+use crate::httpd::filter::{self, Passing, Watcher};
+use crate::httpd::hook::{self, RequestEvent, RequestHook};
+use crate::httpd::{Level, Outcome, Request};
+use crate::session::form::{self, Pair};
+use crate::session::mirror::{Detail, Edit, is_password};
+use crate::session::{Mirror, Value};
+
+/// Bytes of the longest `HTTP_SESSION`, and of the longest header that is taken.
+const LONGEST: usize = 64 * 1024;
+
+pub fn register() {
+    hook::on_fixups::<Fixups>();
+    hook::on_insert_filters_early::<InsertFilter>();
+    filter::register::<BeforeHeaders>();
+}
+
+struct Fixups;
+
+impl RequestHook for Fixups {
+    /// Shows the session to CGI programs. The client's `Session:` header would look like it.
+    fn run(request: Request<'_>) -> Outcome {
+        let env = store::config(request).env == Some(true);
+        if is_stock(request) {
+            let mut z: *mut session_rec = null_mut();
+            // SAFETY: the request is live; `load` gives out a record or nothing.
+            unsafe {
+                let loaded = store::load(request, &mut z) == SUCCESS && !z.is_null();
+                if loaded && env {
+                    encode(request.raw(), z);
+                    if !(*z).encoded.is_null() {
+                        request.subprocess_env().set_static(c"HTTP_SESSION", CStr::from_ptr((*z).encoded).to_bytes());
+                        (*z).encoded = null();
+                    }
+                }
+            }
+        } else if env && tree::is_ours(request) {
+            show_in_environment(request);
+        }
+        if env || tree::is_ours(request) {
+            request.headers_in().unset(c"Session");
+        }
+        Outcome::Ok
+    }
+}
+
+/// What the handler makes of the variable is a use of the session.
+fn show_in_environment(request: Request<'_>) {
+    let Ok(mut tree) = tree::lock(tree::tree(request), request) else { return };
+    let Ok(index) = open(&mut tree, request, Touch::Renew, Hold::Shared) else { return };
+    tree.collect(request);
+    let slot = &mut tree.slots[index];
+    slot.is_used |= !slot.is_new;
+    let mirror = Mirror::of(slot.session.values(), Detail::NoPasswords);
+    let text = form::encode(mirror.entries().map(|(key, plain)| (key.as_bytes(), plain)));
+    if text.len() > LONGEST {
+        request.log(
+            Level::Warning,
+            format_args!("HTTP_SESSION is not set: session {} has {} bytes there, and 64 KiB are the limit", slot.reference(), text.len()),
+        );
+    } else if !text.is_empty() {
+        request.subprocess_env().set_static(c"HTTP_SESSION", &text);
+    }
+}
+
+struct InsertFilter;
+
+impl RequestEvent for InsertFilter {
+    fn run(request: Request<'_>) {
+        let takes_header = tree::is_ours(request) && store::config(request).header.is_some();
+        if takes_header || request.and_origins().any(is_stock) {
+            filter::add::<BeforeHeaders>(request);
+        }
+    }
+}
+
+struct BeforeHeaders;
+
+impl Watcher for BeforeHeaders {
+    const NAME: &'static CStr = c"MOD_SESSION_STOCK_OUT";
+
+    fn pass(request: Request<'_>, passing: Passing) {
+        if !passing.first {
+            return;
+        }
+        for request in std::iter::successors(Some(request.main().unwrap_or(request)), |r| r.next()) {
+            if is_stock(request) {
+                finish(request);
+            } else if tree::is_ours(request) {
+                take_header(request);
+            }
+        }
+        // Whatever led here may have changed a session that no request after it means.
+        for origin in request.and_origins().filter(|origin| origin.main().is_none() && is_stock(*origin)) {
+            if kept::find(kept::home(origin)).is_some() {
+                finish(origin);
+            }
+        }
+    }
+}
+
+/// Saves a record of the stock stores, once.
+fn finish(request: Request<'_>) {
+    let mut z: *mut session_rec = null_mut();
+    // SAFETY: a request of a live chain; `load` gives out a record or nothing, and `decode` takes text from a table of the request.
+    unsafe {
+        if store::load(request, &mut z) == SUCCESS && !z.is_null() && (*z).written == 0 {
+            if let Some(value) = header(request) {
+                (*z).encoded = value.as_ptr();
+                (*z).dirty = 1;
+                decode(request.raw(), z);
+            }
+            store::save(request, &mut *z);
+        }
+    }
+}
+
+/// `SessionHeader`: what a handler answers in this header is merged into the session, and goes no further.
+fn header(request: Request<'_>) -> Option<&CStr> {
+    let name = CString::new(&**store::config(request).header.as_ref()?).ok()?;
+    let tables = [request.err_headers_out(), request.headers_out()];
+    let value = tables.iter().find_map(|table| table.get(&name));
+    tables.iter().for_each(|table| table.unset(&name));
+    value
+}
+
+/// With a store of ours, a backend may write texts, and nothing that decides who somebody is.
+fn take_header(request: Request<'_>) {
+    let Some(value) = header(request).map(CStr::to_bytes) else { return };
+    if value.len() > LONGEST {
+        return request.log(Level::Error, format_args!("SessionHeader: {} bytes are not taken, 64 KiB are the limit", value.len()));
+    }
+    let Ok(Some(mut tree)) = try_lock(tree::tree(request), request) else { return };
+    let Ok(index) = open(&mut tree, request, Touch::Renew, Hold::Shared) else { return };
+    own::read_back(&mut tree, index, request);
+    let slot = &mut tree.slots[index];
+    slot.is_used |= !slot.is_new;
+    for pair in form::decode(value) {
+        let (Pair::Set(key, _) | Pair::Unset(key)) = &pair;
+        let Ok(key) = String::from_utf8(key.clone()) else { continue };
+        let is_other = slot.session.values().find(&key).is_some_and(|(_, known)| !matches!(known, Value::Text(_)));
+        if key == "expiry" || is_password(&key) || is_other {
+            request.log(Level::Warning, format_args!("SessionHeader: '{}' is not for a backend to write", key.escape_debug()));
+            continue;
+        }
+        let edit = match pair {
+            Pair::Set(_, value) => Edit::Set(key, value),
+            Pair::Unset(_) => Edit::Unset(key),
+        };
+        for (key, error) in slot.session.apply(vec![edit]) {
+            request.log(Level::Error, format_args!("SessionHeader: '{}' is not stored: {error}", key.escape_debug()));
+        }
+    }
+}
