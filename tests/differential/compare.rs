@@ -88,10 +88,15 @@ fn apart(stock: &[String], ours: &[String]) -> (String, String) {
     (joined(&stock[head..stock.len() - tail]), joined(&ours[head..ours.len() - tail]))
 }
 
-impl From<&Row> for Found {
-    fn from(row: &Row) -> Found {
-        let [case, what, stock, ours] = [row.case, row.what, row.stock, row.ours].map(str::to_owned);
-        Found { case, request: row.request, what, stock, ours }
+impl Found {
+    /// The differences that a row stands for.
+    pub fn all_of(row: &Row) -> impl Iterator<Item = Found> {
+        row.on.iter().flat_map(move |section| {
+            row.requests.iter().map(move |&request| {
+                let [what, stock, ours] = [row.what, row.stock, row.ours].map(str::to_owned);
+                Found { case: format!("{section}: {}", row.case), request, what, stock, ours }
+            })
+        })
     }
 }
 

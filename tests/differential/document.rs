@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::cases;
+use crate::compare::Found;
 use crate::improvements::{IMPROVEMENTS, Improvement, Row};
 
 const BEGIN: &str = "<!-- The rest is written by tests/differential/document.rs. -->\n";
@@ -14,13 +15,14 @@ fn cell(text: &str) -> String {
 }
 
 fn row(row: &Row) -> String {
-    let Row { case, request, what, stock, ours } = row;
-    format!("| {case} | {request} | {what} | {} | {} |\n", cell(stock), cell(ours))
+    let Row { on, case, requests, what, stock, ours } = row;
+    let requests: Vec<_> = requests.iter().map(usize::to_string).collect();
+    format!("| {case} | {} | {} | {what} | {} | {} |\n", on.join(", "), requests.join(", "), cell(stock), cell(ours))
 }
 
 fn section(improvement: &Improvement) -> String {
     let rows: String = improvement.rows.iter().map(row).collect();
-    let head = "| case | request | what | stock mod_session | mod_session_rs |\n|---|---|---|---|---|\n";
+    let head = "| case | sections | requests | what | stock mod_session | mod_session_rs |\n|---|---|---|---|---|---|\n";
     format!("\n## {}\n\n{}\n\n{head}{rows}", improvement.title, improvement.why)
 }
 
@@ -41,9 +43,9 @@ fn the_document_shows_the_improvements() {
 fn every_improvement_is_of_a_case_and_told_once() {
     let known: BTreeSet<String> = cases::all().flat_map(|case| case.on.iter().map(|section| format!("{section}: {}", case.name))).collect();
     let mut seen = BTreeSet::new();
-    for row in IMPROVEMENTS.iter().flat_map(|improvement| improvement.rows) {
-        assert!(known.contains(row.case), "there is no case {}", row.case);
-        assert!(seen.insert((row.case, row.request, row.what)), "twice: {}, request {}, {}", row.case, row.request, row.what);
+    for found in IMPROVEMENTS.iter().flat_map(|improvement| improvement.rows).flat_map(Found::all_of) {
+        assert!(known.contains(&found.case), "there is no case {}", found.case);
+        assert!(seen.insert((found.case.clone(), found.request, found.what.clone())), "twice: {found}");
     }
 }
 

@@ -82,15 +82,21 @@ fn sealed(text: &str) -> Option<(String, usize)> {
 
 /// `@+280@` in a request is the time so many seconds from now, `@-10@` one that is past.
 pub fn with_times(text: &str, now: i64) -> String {
-    let mut filled = String::new();
-    for (number, part) in text.split('@').enumerate() {
-        match part.parse::<i64>() {
-            Ok(seconds) if number % 2 == 1 => filled += &(now + seconds * 1_000_000).to_string(),
-            _ if number % 2 == 1 => filled += &format!("@{part}@"),
-            _ => filled += part,
+    let (mut filled, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('@') {
+        let time = after.split_once('@').and_then(|(seconds, rest)| Some((seconds.parse::<i64>().ok()?, rest)));
+        match time {
+            Some((seconds, behind)) => {
+                filled += &format!("{before}{}", now + seconds * 1_000_000);
+                rest = behind;
+            }
+            None => {
+                filled += &format!("{before}@");
+                rest = after;
+            }
         }
     }
-    filled
+    filled + rest
 }
 
 #[test]

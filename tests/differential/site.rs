@@ -42,8 +42,8 @@ AliasMatch "^/[^/]+/rewrite(/.*)?$" "@ROOT@/pages/rewrite$1"
 </Directory>
 <Directory "@ROOT@/pages/rewrite">
     RewriteEngine On
-    RewriteRule "^(plain|dbd|crypto|remove|kept)$" "/$1/s" [L]
     RewriteRule "^gone$" "/plain/page" [R=302,L]
+    RewriteRule "^([a-z-]+)$" "/$1/s" [L]
 </Directory>
 <Directory "@ROOT@/cgi">
     CGIPassAuth On
