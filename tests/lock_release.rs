@@ -2,10 +2,8 @@
 
 mod support;
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -107,9 +105,8 @@ fn files_cgi_programs_and_proxied_requests_do_not_wait(mpm: Mpm) {
         .conf(if mpm == Mpm::Prefork { "" } else { "ScriptSock @ROOT@/cgid.sock" })
         .file("htdocs/page.html", "page")
         .file("htdocs/picture.png", "picture")
-        .file("cgi-bin/env", "#!/bin/sh\necho Content-Type: text/plain\necho\necho program\n")
+        .program("cgi-bin/env", "#!/bin/sh\necho Content-Type: text/plain\necho\necho program\n")
         .start();
-    fs::set_permissions(httpd.root().join("cgi-bin/env"), PermissionsExt::from_mode(0o755)).unwrap();
     let client = begin_session(&httpd);
     for (path, body) in
         [("/page.html", "page"), ("/picture.png", "picture"), ("/cgi-bin/env", "program\n"), ("/behind/", "hello"), ("/nothing/", "404")]

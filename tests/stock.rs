@@ -76,36 +76,63 @@ fn the_encrypted_cookie_store_goes_through_our_hooks(mpm: Mpm) {
     assert_eq!(last(client.get("/stock?load&get=a").line("get")), "plain");
 }
 
-fn form_logins_keep_their_user_in_our_store(mpm: Mpm) {
-    let httpd = Httpd::with(mpm)
-        .module("request")
-        .module("authn_core")
-        .module("authn_file")
-        .module("authz_user")
-        .module("auth_form")
-        .file("users", "ann:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n") // "password"
-        .file("htdocs/private/page.html", "for ann")
-        .file("htdocs/login.html", "log in")
-        .conf(CONF)
-        .conf(
-            "<Location /private>\nAuthFormProvider file\nAuthUserFile @ROOT@/users\nAuthType form\nAuthName realm\n\
-             AuthFormLoginRequiredLocation /login.html\nRequire valid-user\n</Location>\n\
-             <Location /dologin>\nSetHandler form-login-handler\nAuthFormProvider file\nAuthUserFile @ROOT@/users\nAuthType form\nAuthName realm\n\
-             AuthFormLoginSuccessLocation /private/page.html\nRequire all granted\n</Location>\n\
-             <Location /logout>\nSetHandler form-logout-handler\nAuthName realm\n</Location>",
-        )
-        .expect_log("AH01617")
-        .start();
+fn whoever_configured_mod_session_crypto_is_told_of_session_encrypt(mpm: Mpm) {
+    let conf = |more: &str| Httpd::with(mpm).module("session_crypto").conf(&format!("{CONF}\nSessionCryptoPassphrase secret\n{more}"));
+    let httpd = conf("").expect_log("SessionEncrypt").start();
+    assert_eq!(httpd.log_lines_with("SessionEncrypt").len(), 1);
+    for more in ["SessionEncrypt On", "SessionEncrypt Off", "SessionStore stock"] {
+        assert_eq!(conf(more).start().log_lines_with("SessionEncrypt").len(), 0, "{more}");
+    }
+}
+
+/// Not even a stock `SessionMaxAge` makes a session of every visitor.
+fn who_stores_nothing_has_no_session(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, &format!("{CONF}\nSessionMaxAge 300\nSessionEnv On"));
+    for page in ["/hello", "/stock?load&get=a", "/stock?load&set=a:1&unset=a", "/notes", "/capi?open="] {
+        let response = httpd.get(page);
+        assert_eq!((response.set_cookies().len(), response.header("Cache-Control"), response.header("Vary")), (0, None, None), "{page}");
+        assert!(!response.text().contains("expiry="), "{page}");
+    }
+    assert_eq!(support::sessions::files(&httpd.dir()).len(), 0);
+}
+
+fn owner_and_timeout_may_be_written_on_the_record(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, CONF);
     let mut client = httpd.client();
-    assert_ne!(client.get("/private/page.html").status, 200);
-    let form = [("Content-Type", "application/x-www-form-urlencoded")];
-    let response = client.request("POST", "/dologin", &form, b"httpd_username=ann&httpd_password=password");
-    assert_eq!((response.status, response.set_cookies().len()), (302, 1));
-    assert_eq!(client.get("/private/page.html").text(), "for ann");
-    assert_eq!(client.get("/capi?open=&get_text=realm-user").line("get_text"), "OK ann");
-    assert!(!client.get("/notes?all").text().contains("realm-pw"), "passwords are no notes");
-    client.get("/logout");
-    assert_ne!(client.get("/private/page.html").status, 200);
+    client.get("/stock?load&set=a:1");
+    let mut before = client.clone();
+    let response = client.get("/stock?load&user=ann&maxage=77&set=b:2");
+    assert_eq!(response.set_cookies().len(), 1, "another owner means another id");
+    let facts = client.get("/stock?load&facts").line("facts").to_owned();
+    assert!(facts.contains("maxage=77") && facts.contains("remote_user=ann"), "{facts}");
+    let response = client.get("/capi?open=&user&timeout&get_text=b");
+    assert_eq!((response.line("user"), response.line("timeout"), response.line("get_text")), ("ann", "77", "OK 2"));
+    assert_eq!(before.get("/capi?open=").line("open"), "NONE");
+    client.get("/stock?load&user");
+    assert_eq!(client.get("/capi?open=&user").line("user"), "-");
+}
+
+fn values_of_all_types_survive_the_stock_table(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, CONF);
+    let mut client = httpd.client();
+    client.get("/capi?open=create&set_int=n:5&set_bool=yes:1&set_text=Text:x&set_bytes=raw:ff00&set_null=nothing");
+    let response = client.get("/stock?load&set=n:6&set=text:y&set=new:z&entries");
+    assert!(!response.line("entries").contains("raw") && !response.line("entries").contains("nothing"), "{}", response.text());
+    let each = client.get("/capi?open=&each&get_int=n&get_text=Text").text().into_owned();
+    for part in ["n=INT", "yes=BOOL", "Text=TEXT", "raw=BYTES", "nothing=NULL", "new=TEXT", "OK 6", "OK y"] {
+        assert!(each.contains(part), "{part}: {each}");
+    }
+}
+
+/// Who runs the hooks instead of calling the functions finds our store there too, and it declines where it is not configured.
+fn our_store_answers_on_the_stock_hooks(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "<Location /stock/ours>\nSessionDir @DIR@\n</Location>\n<Location /capi>\nSessionDir @DIR@\n</Location>");
+    let mut client = httpd.client();
+    let response = client.get("/stock/ours?run_load&set=a:1&run_save&get=a");
+    assert_eq!((last(response.line("run_load")), last(response.line("run_save"))), ("0", "0"), "{}", response.text());
+    assert_eq!(client.get("/capi?open=&get_text=a").line("get_text"), "OK 1");
+    let response = client.get("/stock/none?run_load&load&facts");
+    assert_eq!((last(response.line("run_load")), response.line("facts")), ("-1", "none"));
 }
 
 mpm_tests!(
@@ -115,5 +142,9 @@ mpm_tests!(
     stock_directives_mean_ours_with_a_store_of_ours,
     the_stock_cookie_store_works_beside_us_as_ever,
     the_encrypted_cookie_store_goes_through_our_hooks,
-    form_logins_keep_their_user_in_our_store,
+    whoever_configured_mod_session_crypto_is_told_of_session_encrypt,
+    who_stores_nothing_has_no_session,
+    owner_and_timeout_may_be_written_on_the_record,
+    values_of_all_types_survive_the_stock_table,
+    our_store_answers_on_the_stock_hooks,
 );

@@ -10,6 +10,7 @@ use rustix::process::Uid;
 
 use super::locks;
 use crate::config::{Config, SecretSource, ServerConfig, StoreKind, StorePlace};
+use crate::httpd::directive::in_configuration;
 use crate::httpd::hook::{ChildHook, ConfigHook, EarlyHook};
 use crate::httpd::{Level, Pool, Server, Workers, is_first_reading, is_loaded, is_restart, report_panics_to, workers};
 use crate::store::Error;
@@ -190,6 +191,7 @@ impl ConfigHook for Prepare {
                 return Err(());
             }
         }
+        mod_session_crypto(server);
         for dir in directories {
             match examine(&dir, true) {
                 Ok(found) => found.warning.iter().for_each(|warning| server.log(Level::Warning, format_args!("{warning}"))),
@@ -197,6 +199,20 @@ impl ConfigHook for Prepare {
             }
         }
         Ok(())
+    }
+}
+
+/// Whoever configured mod_session_crypto expects his sessions to be encrypted.
+fn mod_session_crypto(server: Server<'_>) {
+    let directives = ["SessionCryptoPassphrase", "SessionCryptoPassphraseFile"];
+    let undecided = |part: &Config| part.own_store().is_some() && part.encrypt.is_none();
+    if directives.iter().any(|name| !in_configuration(name).is_empty())
+        && server.and_following().flat_map(parts).any(|part| undecided(&part))
+    {
+        server.log(
+            Level::Warning,
+            format_args!("SessionCryptoPassphrase does not seal the sessions of SessionDir: say SessionEncrypt On, or SessionEncrypt Off"),
+        );
     }
 }
 

@@ -6,13 +6,17 @@
  *     incr=k                                  get, and set to one more
  *     entries                                 `k=v` of all entries, in their order
  *     raw=k:v                                 writes into the entries directly and sets dirty
+ *     user=name  maxage=seconds               writes the fields of the session_rec
  *     facts                                   the fields of the session_rec
+ *     run_load  run_save                      the hooks themselves
  *
  * A line is "op: STATUS" or "op: STATUS value" with the numeric apr_status_t and "-" for NULL; entries, raw and facts say
  * "none" before load has given them a session_rec.
  */
 #include "ops.h"
 #include "mod_session.h"
+
+#include <dlfcn.h>
 
 static APR_OPTIONAL_FN_TYPE(ap_session_load) *session_load;
 static APR_OPTIONAL_FN_TYPE(ap_session_save) *session_save;
@@ -112,6 +116,45 @@ static const char *do_raw(script *s)
     return "0";
 }
 
+static const char *do_user(script *s)
+{
+    session_rec *z = s->session;
+
+    if (!z)
+        return "none";
+    z->remote_user = s->arg ? apr_pstrdup(z->pool, s->arg) : NULL;
+    z->dirty = 1;
+    return "0";
+}
+
+static const char *do_maxage(script *s)
+{
+    session_rec *z = s->session;
+
+    if (!z)
+        return "none";
+    z->maxage = ops_number(s->arg);
+    z->dirty = 1;
+    return "0";
+}
+
+static const char *do_run_load(script *s)
+{
+    int (*run)(request_rec *, session_rec **) = dlsym(RTLD_DEFAULT, "ap_run_session_load");
+    session_rec *z = NULL;
+    int status = run(s->r, &z);
+
+    s->session = z;
+    return ops_show_number(s, status);
+}
+
+static const char *do_run_save(script *s)
+{
+    int (*run)(request_rec *, session_rec *) = dlsym(RTLD_DEFAULT, "ap_run_session_save");
+
+    return ops_show_number(s, run(s->r, s->session));
+}
+
 static const char *do_facts(script *s)
 {
     session_rec *z = s->session;
@@ -125,7 +168,8 @@ static const char *do_facts(script *s)
 #define OP(name) { #name, do_##name }
 
 static const operation OPERATIONS[] = {
-    OP(load), OP(save), OP(get), OP(getnull), OP(set), OP(setnull), OP(unset), OP(incr), OP(entries), OP(raw), OP(facts),
+    OP(load), OP(save), OP(get), OP(getnull), OP(set), OP(setnull), OP(unset), OP(incr), OP(entries), OP(raw), OP(user),
+    OP(maxage), OP(facts), OP(run_load), OP(run_save),
     { NULL, NULL },
 };
 

@@ -14,6 +14,7 @@
  *     body=n            n times 'x', and a newline
  *     pieces=n:size     sends the lines so far, and n bytes in pieces of this size
  *     file=/path        sends the lines so far, and a file as one bucket
+ *     header=name:text  a header of the response
  *     flush             sends the lines so far, and everything below them
  *
  * and these, which say how the request ends once all operations have run:
@@ -183,6 +184,12 @@ static inline const char *ops_status(script *s)
     return NULL;
 }
 
+static inline const char *ops_header(script *s)
+{
+    apr_table_set(s->r->headers_out, s->key, s->value);
+    return NULL;
+}
+
 static inline const char *ops_redirect(script *s)
 {
     apr_table_setn(s->r->headers_out, "Location", s->arg);
@@ -198,7 +205,7 @@ static inline const char *ops_internal(script *s)
 
 static const operation ops_common[] = {
     { "pid", ops_pid },       { "sub", ops_sub },       { "sleep", ops_sleep },       { "body", ops_body },         { "flush", ops_flush },
-    { "pieces", ops_pieces }, { "file", ops_file },     { "suspend", ops_suspend },
+    { "pieces", ops_pieces }, { "file", ops_file },     { "suspend", ops_suspend },   { "header", ops_header },
     { "status", ops_status }, { "bucket", ops_bucket }, { "redirect", ops_redirect }, { "internal", ops_internal }, { NULL, NULL },
 };
 

@@ -150,6 +150,13 @@ impl Setup {
         self
     }
 
+    /// A file that may be run.
+    pub fn program(self, path: &str, contents: &str) -> Setup {
+        let setup = self.file(path, contents);
+        fs::set_permissions(setup.root().join(path), fs::Permissions::from_mode(0o755)).expect("the mode of the program");
+        setup
+    }
+
     pub fn root(&self) -> &Path {
         self.room.path()
     }

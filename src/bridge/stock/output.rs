@@ -95,18 +95,21 @@ impl Watcher for BeforeHeaders {
         if !passing.first {
             return;
         }
-        for request in std::iter::successors(Some(request.main().unwrap_or(request)), |r| r.next()) {
+        let answers = || std::iter::successors(Some(request.main().unwrap_or(request)), |r| r.next());
+        for request in answers() {
             if is_stock(request) {
                 finish(request);
             } else if tree::is_ours(request) {
                 take_header(request);
             }
         }
-        // Whatever led here may have changed a session that no request after it means.
-        for origin in request.and_origins().filter(|origin| origin.main().is_none() && is_stock(*origin)) {
-            if kept::find(kept::home(origin)).is_some() {
-                finish(origin);
-            }
+        if answers().any(is_stock) {
+            return;
+        }
+        // What led here, by internal redirects, may have changed a session that is not configured where the answer comes from.
+        let led_here = request.and_origins().filter(|origin| origin.main().is_none() && is_stock(*origin));
+        for origin in led_here.filter(|origin| kept::find(kept::home(*origin)).is_some()) {
+            finish(origin);
         }
     }
 }
