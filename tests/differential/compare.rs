@@ -1,7 +1,7 @@
 //! What was seen of two servers, and where it differs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::{fmt, io};
 
 use crate::improvements::Row;
 use crate::support::Response;
@@ -43,6 +43,11 @@ impl Seen {
         }
         let body = response.text().lines().map(normal).collect();
         Seen { status: response.status, headers, body, log: BTreeSet::new() }
+    }
+
+    /// A server that does not answer.
+    pub fn silence(error: &io::Error) -> Seen {
+        Seen { body: vec![error.to_string()], ..Seen::default() }
     }
 
     pub fn forget_framing(&mut self) {

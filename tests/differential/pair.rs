@@ -1,5 +1,6 @@
 //! Two servers, one with the stock mod_session and one with ours, and a client that asks both the same.
 
+use std::io;
 use std::path::PathBuf;
 use std::thread;
 
@@ -31,7 +32,8 @@ struct Step {
     asked_at: i64,
     /// The length of what a program says is known if httpd has read all of it by then.
     is_framed_at_will: bool,
-    responses: [Option<Response>; 2],
+    /// None for a step that looks at the tables only. A server that hangs up is not answered for.
+    responses: Option<[io::Result<Response>; 2]>,
     rows: Option<[String; 2]>,
 }
 
@@ -175,8 +177,9 @@ fn read_log(httpd: &Httpd) -> Vec<(usize, String)> {
 impl Step {
     fn seen(&self, side: usize, ids: &mut Ids, log: &Log) -> Seen {
         let mut normal = |text: &str| ids.normal(text, &log.root, self.asked_at);
-        let mut seen = match &self.responses[side] {
-            Some(response) => Seen::of(response, &mut normal),
+        let mut seen = match self.responses.as_ref().map(|both| &both[side]) {
+            Some(Ok(response)) => Seen::of(response, &mut normal),
+            Some(Err(error)) => Seen::silence(error),
             None => Seen::default(),
         };
         if self.is_framed_at_will {
@@ -209,19 +212,22 @@ impl Visit<'_> {
         all.extend([("X-Step", &*number), ("Host", "site.test")]);
         let path = with_times(&path, now).replace('$', self.section);
         let body = ask.body.replace('$', self.section);
-        // At the same time, as times count. A server that hangs up has the status 0.
+        // At the same time, as times count.
         let [stock, ours] = &mut self.clients;
-        let request = |client: &mut Client| client.try_request(ask.method, &path, &all, body.as_bytes()).ok();
+        let request = |client: &mut Client| client.try_request(ask.method, &path, &all, body.as_bytes());
         let responses = thread::scope(|scope| {
             let ours = scope.spawn(|| request(ours));
             [request(stock), ours.join().expect("an answer")]
         });
-        self.steps.push(Step { number: self.pair.steps, asked_at: now, is_framed_at_will: path.contains("cgi"), responses, rows: None });
-        let response = self
-            .steps
-            .last()
-            .and_then(|step| step.responses[0].as_ref())
-            .unwrap_or_else(|| panic!("{}: {path}: the stock module does not answer", self.case));
+        self.steps.push(Step {
+            number: self.pair.steps,
+            asked_at: now,
+            is_framed_at_will: path.contains("cgi"),
+            responses: Some(responses),
+            rows: None,
+        });
+        let [stock, _] = self.steps.last().and_then(|step| step.responses.as_ref()).expect("the answers");
+        let response = stock.as_ref().unwrap_or_else(|error| panic!("{}: {path}: the stock module answers {error}", self.case));
         let mut answer = Answer { asked: format!("{}: {path}", self.case), response, missed: &mut self.pair.missed };
         answer.is_so(response.status == ask.status, &format!("answers {}", ask.status));
         answer
@@ -232,13 +238,7 @@ impl Visit<'_> {
         self.pair.steps += 1;
         let rows = [0, 1].map(|side: usize| site::rows(&self.pair.servers[side]));
         let count = rows[0].lines().count();
-        self.steps.push(Step {
-            number: self.pair.steps,
-            asked_at: micros(),
-            is_framed_at_will: false,
-            responses: [None, None],
-            rows: Some(rows),
-        });
+        self.steps.push(Step { number: self.pair.steps, asked_at: micros(), is_framed_at_will: false, responses: None, rows: Some(rows) });
         count
     }
 

@@ -70,7 +70,8 @@ pub const CASES: &[Case] = &[
             v.ask(post("inline/cgi", ANN)).shows("user=ann").shows("Set-Cookie");
             v.get("inline/cgi").shows("user=ann");
             v.get("logout");
-            v.ask(post("inline/cgi", &format!("{ANN}&httpd_method=GET&httpd_mimetype=text/plain&httpd_body=hello")));
+            // Not of a program: one that leaves the kept body unread may cost the client the end of the answer, with any session module.
+            v.ask(post("inline/s?load&get=realm-user", &format!("{ANN}&httpd_method=GET&httpd_mimetype=text/plain&httpd_body=hello")));
             v.get("logout");
             v.ask(post("inline/cgi", &format!("{ANN}&httpd_method=POST&httpd_mimetype=text/plain&httpd_body=hello")))
                 .shows("user=ann")

@@ -28,8 +28,15 @@ pub const CASES: &[Case] = &[
             v.get("s?load&entries");
             v.get("s?load&get=before&internal=/$/s?load%26entries%26unset=before");
             v.get("s?load&entries");
-            v.get("s?load&set=last:3&internal=/$/page");
-            v.get("s?load&entries");
+            v.rows();
+        },
+    },
+    Case {
+        name: "an internal redirect to what other sections apply to",
+        on: &["plain", "aged", "dbd", "dbd-aged", "remove"],
+        script: |v| {
+            v.get("s?load&set=a:1&internal=/$/page");
+            v.get("s?load&get=a");
             v.rows();
         },
     },
@@ -42,7 +49,7 @@ pub const CASES: &[Case] = &[
                 v.get(&format!("s?load&get=a&set=b:{section}&internal=/{section}/s?load%26entries%26set=c:3"));
                 v.get("s?load&entries");
             }
-            v.get("s?load&unset=a&internal=/plain/cgi");
+            v.get("s?load&unset=a&internal=/plain/page");
             v.get("s?load&entries");
         },
     },

@@ -61,8 +61,9 @@ pub const IMPROVEMENTS: &[Improvement] = &[
         rows: tree::DBD,
     },
     Improvement {
-        title: "What was changed before an internal redirect to another section is saved",
-        why: "The stock module looks at the requests from the one that answers on, not at those that led there.",
+        title: "What was changed before an internal redirect to a section without sessions is saved",
+        why: "The stock module looks at the requests from the one that answers on, not at those that led there. Where the section that \
+              answers has a session of its own, that one alone is saved, as ever.",
         rows: tree::ELSEWHERE,
     },
     Improvement {
