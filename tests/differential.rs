@@ -2,7 +2,7 @@
 //! table of mod_session_dbd. What differs on purpose is in [`improvements`], and nothing is there that does not differ.
 //!
 //! [`site`] is the configuration, [`pair`] the two servers and the client of both, [`cases`] the scripts, [`normal`] makes times and random
-//! ids comparable, [`compare`] compares, [`document`] is docs/differences.md.
+//! ids comparable, [`compare`] compares, [`document`] is docs/differences.md. [`words`] is about configurations that are refused.
 //!
 //! `MSRS_DIFFERENTIAL=form cargo test --test differential every_answer` asks only the cases whose section or name holds that.
 
@@ -21,6 +21,8 @@ mod pair;
 #[path = "differential/site.rs"]
 mod site;
 mod support;
+#[path = "differential/words.rs"]
+mod words;
 
 use std::collections::BTreeSet;
 use std::env;

@@ -13,6 +13,7 @@
  *     layout      its size and the offsets of its fields
  *     hooks       who hooks what, and where in the order
  *     config      the session_dir_conf of this section
+ *     out=name:text  err=name:text            sets a header of the response
  */
 #include "httpd.h"
 #include "http_config.h"
@@ -191,6 +192,10 @@ static void act(request_rec *r, session_rec **z, char *word)
         show_hook(r, "save", ap_hook_get_session_save());
         show_hook(r, "encode", ap_hook_get_session_encode());
         show_hook(r, "decode", ap_hook_get_session_decode());
+        return;
+    }
+    if (!strcmp(word, "out") || !strcmp(word, "err")) {
+        apr_table_set(*word == 'o' ? r->headers_out : r->err_headers_out, key, value);
         return;
     }
     if (!strcmp(word, "load"))

@@ -209,7 +209,10 @@ impl Visit<'_> {
         let (number, now) = (self.pair.steps.to_string(), micros());
         let headers: Vec<_> = ask.headers.iter().map(|(name, value)| (name.clone(), with_times(value, now))).collect();
         let mut all: Vec<_> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-        all.extend([("X-Step", &*number), ("Host", "site.test")]);
+        all.push(("X-Step", &number));
+        if !ask.headers.iter().any(|(name, _)| name == "Host") {
+            all.push(("Host", "site.test"));
+        }
         let path = with_times(&path, now).replace('$', self.section);
         let body = ask.body.replace('$', self.section);
         // At the same time, as times count.

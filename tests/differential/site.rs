@@ -121,6 +121,8 @@ const SECTIONS: &[(&str, &str)] = &[
     ("own-no-load", "StockOnlyStore On\nStockOnlyFail load"),
     ("own-no-save", "StockOnlyStore On\nStockOnlyFail save"),
     ("own-no-encode", "StockOnlyStore On\nStockOnlyFail encode"),
+    ("negative", "StockOnlyStore On\nSessionMaxAge -5"),
+    ("dbd-broken", "SessionDBDCookieName row path=/\nSessionDBDSelectLabel none\nSessionDBDInsertLabel none"),
     (
         "config",
         "StockOnlyStore On\nSessionMaxAge 300\nSessionHeader X-Replace-Session\nSessionEnv On\nSessionInclude /config\nSessionInclude /other\n\
@@ -217,6 +219,21 @@ echo "user=$REMOTE_USER type=$AUTH_TYPE method=$REQUEST_METHOD"
 [ "$REQUEST_METHOD" != POST ] || cat
 "#;
 
+/// Sessions of a whole host. The first host has all of the server, and stands for it.
+const HOSTS: &str = r#"
+<VirtualHost *:@PORT@>
+    ServerName site.test
+</VirtualHost>
+<VirtualHost *:@PORT@>
+    ServerName other.test
+    Session On
+    SessionCookieName host path=/
+    SessionMaxAge 900
+    SessionExclude /plain/not
+    SessionExclude /never/not
+</VirtualHost>
+"#;
+
 fn conf(mpm: Mpm) -> String {
     let installed = Installed::get();
     let mut text = installed.load_line(if mpm == Mpm::Prefork { "cgi" } else { "cgid" });
@@ -228,7 +245,7 @@ fn conf(mpm: Mpm) -> String {
     for (name, store) in FORMS {
         text += &FORM.replace("@FORM@", name).replace("@STORE@", store);
     }
-    text
+    text + HOSTS
 }
 
 /// A server with the stock mod_session, or with ours.

@@ -48,6 +48,15 @@ pub const CASES: &[Case] = &[
         },
     },
     Case {
+        name: "a database that does not answer",
+        on: &["dbd-broken"],
+        script: |v| {
+            v.get("s?load&set=a:1&get=a");
+            v.ask(get("s?load&set=a:1&get=a&save").cookie("row=01234567-89ab-cdef-0123-456789abcdef"));
+            v.ask(get("page").cookie("row=01234567-89ab-cdef-0123-456789abcdef"));
+        },
+    },
+    Case {
         name: "a session for each user",
         on: &["dbd-user"],
         script: |v| {

@@ -72,6 +72,13 @@ pub const CASES: &[Case] = &[
         },
     },
     Case {
+        name: "a number below zero",
+        on: &["negative"],
+        script: |v| {
+            v.get("o?load&set=a:1");
+        },
+    },
+    Case {
         name: "the configuration of a section",
         on: &["config", "own", "aged", "include/in/more", "outer/inner", "unsaid", "never", "ht"],
         script: |v| {

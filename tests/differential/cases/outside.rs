@@ -42,6 +42,23 @@ pub const CASES: &[Case] = &[
         },
     },
     Case {
+        name: "a handler changes the session by a header",
+        on: &["header", "kept", "dbd-header"],
+        script: |v| {
+            v.get("o?out=X-Replace-Session:a=1").shows("Set-Cookie").shows_no("X-Replace-Session");
+            v.get("o?err=X-Replace-Session:b=2");
+            v.get("s?load&entries").shows("b=2");
+            v.get("o?out=X-Replace-Session:c=3&err=X-Replace-Session:d=4").shows_no("X-Replace-Session");
+            v.get("o?load&set=a:2&out=X-Replace-Session:a=3&out=x-replace-session:a=4");
+            v.get("s?load&entries");
+            v.get("o?load&set=e:5&out=X-Replace-Session:a=&save");
+            v.get("s?load&entries");
+            v.get("o?err=X-Replace-Session:");
+            v.ask(ask("HEAD", "o?out=X-Replace-Session:f=6"));
+            v.get("s?load&entries");
+        },
+    },
+    Case {
         name: "the header says what it likes",
         on: &["header", "kept"],
         script: |v| {

@@ -171,6 +171,16 @@ pub const CASES: &[Case] = &[
         },
     },
     Case {
+        name: "sessions of a virtual host",
+        on: &["never", "plain"],
+        script: |v| {
+            for path in ["s?load&set=a:1&facts", "s?load&get=a&facts", "not/s?load&get=a&set=a:2&facts", "s?load&get=a", "page"] {
+                v.ask(get(path).with("Host", "other.test"));
+                v.get(path);
+            }
+        },
+    },
+    Case {
         name: "directives in .htaccess",
         on: &["ht"],
         script: |v| {

@@ -85,6 +85,11 @@ pub const IMPROVEMENTS: &[Improvement] = &[
         rows: others::CACHES,
     },
     Improvement {
+        title: "SessionMaxAge below zero means no end",
+        why: "With the stock module such a session has ended before it is saved, and each request says so in the log.",
+        rows: others::BELOW_ZERO,
+    },
+    Improvement {
         title: "The stores of this module are on the hooks",
         why: "They come first, and decline where no store of this module is configured.",
         rows: others::PROVIDER,

@@ -1,4 +1,4 @@
-//! Error buckets, caches, and the hooks.
+//! Error buckets, caches, numbers below zero, and the hooks.
 
 use super::{Row, row};
 
@@ -87,6 +87,18 @@ pub const CACHES: &[Row] = &[
         "no-cache, private",
     ),
     row(&["form"], "a login after the session expired", &[1], "Cache-Control", "-", "no-cache, private"),
+];
+
+pub const BELOW_ZERO: &[Row] = &[
+    row(&["negative"], "a number below zero", &[1], "X-Kept", "-", "a=1"),
+    row(
+        &["negative"],
+        "a number below zero",
+        &[1],
+        "log",
+        "session:warn: AH01819: attempt made to save a session when the session had already expired, session not saved: /negative/o",
+        "-",
+    ),
 ];
 
 pub const PROVIDER: &[Row] = &[row(
