@@ -10,12 +10,16 @@ export APXS PORT
 # Where httpd looks for modules and headers.
 LIBEXECDIR = $(shell $(APXS) -q LIBEXECDIR)
 INCLUDEDIR = $(shell $(APXS) -q INCLUDEDIR)
+MANDIR     = $(PREFIX)/share/man
 DATADIR    = $(PREFIX)/share/mod_session_rs
+
+# What `make install` installs.
+BUILT = build
 
 target := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check bench fuzz install clean deps help
+.PHONY: build run test test-package check bench fuzz install uninstall deb clean deps help
 .NOTPARALLEL:
 
 build: deps-build ## build build/mod_session.so and build/htsession (the default)
@@ -37,6 +41,9 @@ build/mod_visits.so: apache-conf/demo/mod_visits.c c_shim/session_api.h
 test: deps-test ## run all tests: cargo test --features faults
 	$(CARGO) test --features faults
 
+test-package: deps-test-package deb ## install, use, upgrade and purge the package on a fresh Debian of its own, as root
+	@tools/test-package build/*.deb
+
 check: deps-check ## check format and lints
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path tests/rust/mod_rustapi/Cargo.toml
@@ -55,17 +62,30 @@ fuzz: deps-fuzz ## look for inputs that break the parsers, SECONDS=600 for each 
 	        -max_total_time=$(SECONDS) -max_len=1024 -print_final_stats=1 || exit 1; \
 	done
 
-install: ## install the module, htsession and session_api.h; DESTDIR, PREFIX and APXS count
+install: ## install the module, htsession, session_api.h and man pages; DESTDIR, PREFIX and APXS count
 	$(if $(LIBEXECDIR),,$(error $(APXS) not found: make deps))
-	@{ test -f build/mod_session.so && test -f build/htsession; } || $(MAKE) build
-	install -d "$(DESTDIR)$(LIBEXECDIR)" "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(DATADIR)"
-	install -m 644 build/mod_session.so "$(DESTDIR)$(LIBEXECDIR)/mod_session_rs.so"
+	@{ test -f $(BUILT)/mod_session.so && test -f $(BUILT)/htsession; } || $(MAKE) build
+	install -d "$(DESTDIR)$(LIBEXECDIR)" "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(DATADIR)" \
+	    "$(DESTDIR)$(MANDIR)/man1" "$(DESTDIR)$(MANDIR)/man8"
+	install -m 644 $(BUILT)/mod_session.so "$(DESTDIR)$(LIBEXECDIR)/mod_session_rs.so"
 	install -m 644 c_shim/session_api.h "$(DESTDIR)$(INCLUDEDIR)/session_api.h"
-	install -m 755 build/htsession "$(DESTDIR)$(PREFIX)/bin/htsession"
+	install -m 755 $(BUILT)/htsession "$(DESTDIR)$(PREFIX)/bin/htsession"
+	install -m 644 man/htsession.1 "$(DESTDIR)$(MANDIR)/man1/htsession.1"
+	install -m 644 man/mod_session_rs.8 "$(DESTDIR)$(MANDIR)/man8/mod_session_rs.8"
 	install -m 644 apache-conf/*.conf "$(DESTDIR)$(DATADIR)"
 	sed 's|^LoadModule session_module .*|LoadModule session_module $(LIBEXECDIR)/mod_session_rs.so|' \
-	    apache-conf/session.load >"$(DESTDIR)$(DATADIR)/session.load"
-	@echo "Next: $(DATADIR)/session.load says how to load it."
+	    apache-conf/session-rs.load >"$(DESTDIR)$(DATADIR)/session-rs.load"
+	@echo "Next: $(DATADIR)/session-rs.load says how to load it."
+
+uninstall: ## remove what install installed, with the same DESTDIR, PREFIX and APXS
+	$(if $(LIBEXECDIR),,$(error $(APXS) not found: make deps))
+	rm -f "$(DESTDIR)$(LIBEXECDIR)/mod_session_rs.so" "$(DESTDIR)$(INCLUDEDIR)/session_api.h" "$(DESTDIR)$(PREFIX)/bin/htsession" \
+	    "$(DESTDIR)$(MANDIR)/man1/htsession.1" "$(DESTDIR)$(MANDIR)/man8/mod_session_rs.8"
+	rm -f $(foreach file,session-rs.load $(notdir $(wildcard apache-conf/*.conf)),"$(DESTDIR)$(DATADIR)/$(file)")
+	[ ! -d "$(DESTDIR)$(DATADIR)" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(DATADIR)"
+
+deb: deps-deb ## build the Debian package, build/libapache2-mod-session-rs_VERSION_ARCHITECTURE.deb
+	@tools/deb
 
 clean: ## remove everything built
 	$(CARGO) clean
@@ -77,4 +97,4 @@ deps-%:
 	@tools/deps $*
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

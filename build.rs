@@ -19,7 +19,7 @@ mod module {
         server_root_relative|check_cmd_context|timeout_parameter_parse|run_http_scheme|\
         mutex_register|global_mutex_create|auth_(type|name)|retained_data_get|retained_data_create|mpm_query|get_conn_socket)\
         |apr_(palloc|pstrmemdup|pool_cleanup_register|pool_pre_cleanup_register|pool_cleanup_null|table_make|table_get|table_set|\
-        table_setn|table_unset|table_clear|table_addn?|table_elts|array_make|array_push|atoi64|dynamic_fn_register|dynamic_fn_retrieve|\
+        table_setn|table_unset|table_clear|table_add|table_elts|array_make|array_push|atoi64|dynamic_fn_register|dynamic_fn_retrieve|\
         brigade_cleanup|bucket_eos_create|\
         optional_hook_get|global_mutex_(child_init|lockfile|mech|name|timedlock|trylock|unlock)|os_sock_get)";
     const TYPES: &str = "module|command_rec|cmd_parms|request_rec|server_rec|conn_rec|session_rec|session_dir_conf|ap_filter_t|\

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -51,6 +51,31 @@ fn reference() -> BTreeMap<String, Said> {
     lines.windows(3).filter_map(entry).collect()
 }
 
+/// A manual page without its fonts and escapes.
+fn manual(path: &str) -> String {
+    let text = read(path);
+    [("\\fB", ""), ("\\fI", ""), ("\\fR", ""), ("\\&", ""), ("\\-", "-"), ("\\(dq", "\"")]
+        .iter()
+        .fold(text, |text, (roff, plain)| text.replace(roff, plain))
+}
+
+/// What stands under a heading of a manual page.
+fn under<'t>(text: &'t str, heading: &str) -> &'t str {
+    let rest = text.split(&format!("\n.SH {heading}\n")).nth(1).unwrap_or_else(|| panic!("no {heading}"));
+    rest.split("\n.SH ").next().unwrap_or(rest)
+}
+
+/// `.SS Name`, then lines that begin with `Syntax: `, `Default: `, `Context: `.
+fn manual_of_the_module() -> BTreeMap<String, Said> {
+    let text = manual("man/mod_session_rs.8");
+    let entry = |entry: &str| {
+        let field = |name: &str| entry.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).expect(name).to_owned();
+        let name = entry.lines().next().unwrap().to_owned();
+        (name, Said { syntax: field("Syntax"), default: field("Default"), context: field("Context") })
+    };
+    under(&text, "DIRECTIVES").split("\n.SS ").skip(1).map(entry).collect()
+}
+
 /// What httpd lists for the module: name and whether `.htaccess` may say it.
 fn of_httpd() -> BTreeMap<String, bool> {
     let httpd = Httpd::start(Mpm::Prefork, "");
@@ -63,16 +88,17 @@ fn of_httpd() -> BTreeMap<String, bool> {
 }
 
 #[test]
-fn readme_and_reference_conf_name_the_directives_of_the_code_with_their_contexts() {
+fn readme_reference_conf_and_manual_name_the_directives_of_the_code_with_their_contexts() {
     let code = of_httpd();
     assert!(code.len() > 15, "{code:?}");
-    for (place, said) in [("README.md", readme()), ("reference.conf", reference())] {
+    for (place, said) in [("README.md", readme()), ("reference.conf", reference()), ("mod_session_rs(8)", manual_of_the_module())] {
         let contexts: BTreeMap<_, _> = said.iter().map(|(name, said)| (name.clone(), said.context.ends_with(", .htaccess"))).collect();
         assert_eq!(contexts, code, "{place}");
         let known = |said: &Said| said.context == "server" || said.context.starts_with("server, virtual host, directory");
         assert!(said.values().all(known), "{place}");
     }
     assert_eq!(readme(), reference(), "syntax, default, context");
+    assert_eq!(readme(), manual_of_the_module(), "syntax, default, context");
 }
 
 /// A server that is told every literal default behaves as one that is told nothing.
@@ -112,9 +138,40 @@ fn reference_conf_is_accepted_as_it_is_and_with_every_line_in_use() {
 }
 
 #[test]
-fn session_conf_is_accepted() {
-    let (accepted, said) = Httpd::configtest(&read("apache-conf/session.conf").replace("/var/lib/apache2/sessions", "@DIR@"));
-    assert!(accepted, "{said}");
+fn the_configuration_that_is_installed_changes_nothing_until_a_line_of_it_is_used() {
+    let text = read("apache-conf/session-rs.conf").replace("/var/lib/apache2/sessions", "@DIR@");
+    let httpd = Httpd::start(Mpm::Prefork, &text);
+    assert!(httpd.get("/notes?incr=session.n").set_cookies().is_empty());
+    let in_use = text.replace("#SessionDir", "SessionDir").replace("#SessionTimeout", "SessionTimeout");
+    let in_use = in_use.replace("#<", "<").replace("#    ", "    ");
+    let httpd = Httpd::start(Mpm::Prefork, &in_use);
+    assert_eq!(httpd.get("/notes?incr=session.n").set_cookies().len(), 1);
+}
+
+/// The names before an explanation: `-f`, `--format` of `-f, --format <FORMAT>`.
+fn names(line: &str) -> impl Iterator<Item = String> {
+    line.trim().split(", ").filter_map(|name| name.split(' ').next()).map(str::to_owned)
+}
+
+/// What `--help` lists under a heading.
+fn helped(help: &str, heading: &str) -> BTreeSet<String> {
+    let rest = help.split(&format!("{heading}:\n")).nth(1).unwrap_or_else(|| panic!("no {heading}: {help}"));
+    let lines = rest.lines().take_while(|line| !line.is_empty());
+    lines.flat_map(|line| names(line.trim().split("  ").next().unwrap_or_default())).collect()
+}
+
+/// What a manual page describes under a heading: the line behind each `.TP`.
+fn described(text: &str, heading: &str) -> BTreeSet<String> {
+    under(text, heading).split(".TP\n").skip(1).flat_map(|entry| names(entry.lines().next().unwrap_or_default())).collect()
+}
+
+#[test]
+fn the_manual_of_htsession_has_each_of_its_commands_and_options() {
+    let said = Command::new(env!("CARGO_BIN_EXE_htsession")).arg("--help").output().expect("htsession");
+    let (help, text) = (String::from_utf8_lossy(&said.stdout).into_owned(), manual("man/htsession.1"));
+    assert!(helped(&help, "Commands").contains("adjust-time") && helped(&help, "Options").contains("--dir"), "{help}");
+    assert_eq!(described(&text, "COMMANDS"), helped(&help, "Commands"));
+    assert_eq!(described(&text, "OPTIONS"), helped(&help, "Options"));
 }
 
 /// Every file below a folder.

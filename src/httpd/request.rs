@@ -144,11 +144,6 @@ impl<'r> Request<'r> {
         unsafe { bytes((*self.raw).content_type) }
     }
 
-    /// Whom it was authenticated as.
-    pub fn user(self) -> Option<&'r [u8]> {
-        unsafe { bytes((*self.raw).user) }
-    }
-
     /// `AuthType`.
     pub fn auth_type(self) -> Option<&'r [u8]> {
         unsafe { bytes(ffi::ap_auth_type(self.raw)) }

@@ -58,14 +58,6 @@ impl<'p> Table<'p> {
         }
     }
 
-    /// As [`Table::add`], for bytes.
-    pub fn append(self, key: &'static CStr, value: &[u8]) {
-        if let Some(value) = self.copy(value) {
-            // SAFETY: both are NUL-terminated and live as long as the table.
-            unsafe { ffi::apr_table_addn(self.raw, key.as_ptr(), value) }
-        }
-    }
-
     pub fn unset(self, key: &CStr) {
         // SAFETY: a NUL-terminated key.
         unsafe { ffi::apr_table_unset(self.raw, key.as_ptr()) }

@@ -268,7 +268,7 @@ pub fn start(mpm: Mpm, stock: bool) -> Httpd {
         .of_ours("stockonly")
         .expect_log("[step ");
     let setup = MODULES.iter().fold(setup, |setup, name| setup.module(name));
-    let setup = if stock { setup.stock_session() } else { setup };
+    let setup = if stock { setup.stock() } else { setup };
     prepare(&setup);
     setup.start()
 }

@@ -6,7 +6,7 @@ use crate::support::{Mpm, Setup};
 fn said_of(conf: &str) -> [(bool, String); 2] {
     [true, false].map(|stock| {
         let setup = Setup::new(Mpm::Event).module("proxy").conf(conf);
-        let setup = if stock { setup.stock_session() } else { setup };
+        let setup = if stock { setup.stock() } else { setup };
         let (well, said) = setup.configtest();
         // "takes one argument, help": the help tells of stores of ours too.
         let words = said.lines().map(|line| line.split_once(" argument, ").map_or(line, |(words, _)| words));

@@ -65,7 +65,8 @@ pub struct Setup {
     room: TempDir,
     mpm: Mpm,
     workers: u32,
-    session: PathBuf,
+    /// The line that loads `session_module`.
+    session: String,
     modules: Vec<String>,
     log_level: String,
     /// What takes the place of all that is said here and of the handlers of tests/c.
@@ -83,7 +84,7 @@ impl Setup {
             room,
             mpm,
             workers: 16,
-            session: apxs::module_under_test(),
+            session: apxs::load_line("session", &apxs::module_under_test()),
             modules: Vec::new(),
             log_level: "info".into(),
             instead: None,
@@ -108,15 +109,21 @@ impl Setup {
         self
     }
 
-    /// Loads httpd's own mod_session in place of the module under test.
-    pub fn stock_session(mut self) -> Setup {
-        self.session = Installed::get().file_of("session");
-        self
-    }
-
     /// Loads one more module of httpd's own, after `session_module`: `lua`, `session_cookie`.
     pub fn module(mut self, name: &str) -> Setup {
         self.modules.push(name.into());
+        self
+    }
+
+    /// Loads httpd's own mod_session in place of the module under test.
+    pub fn stock(mut self) -> Setup {
+        self.session = Installed::get().load_line("session");
+        self
+    }
+
+    /// Loads that file in place of the module under test.
+    pub fn session_module(mut self, file: &Path) -> Setup {
+        self.session = apxs::load_line("session", file);
         self
     }
 
@@ -220,7 +227,7 @@ impl Setup {
         let installed = Installed::get();
         let mut text = installed.load_line(self.mpm.module());
         text.extend(MODULES.map(|name| installed.load_line(name)));
-        text += &apxs::load_line("session", &self.session);
+        text += &self.session;
         text.extend(self.modules.iter().map(|name| installed.load_line(name)));
         for name in apxs::HANDLERS {
             text += &apxs::load_line(name, &apxs::handlers().join(format!("mod_{name}.so")));

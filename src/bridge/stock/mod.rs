@@ -19,8 +19,7 @@ use crate::hooks::commit::{Cause, save as commit};
 use crate::hooks::open::{Hold, Touch, open};
 use crate::hooks::tree::{self, try_lock};
 use crate::httpd::ffi::{self, apr_status_t, request_rec, session_rec};
-use crate::httpd::hook::{self, ConfigHook};
-use crate::httpd::{Pool, Request, Server, Table, guard, offer};
+use crate::httpd::{Request, Table, guard, offer};
 
 const INVALID: apr_status_t = ffi::APR_EINVAL as apr_status_t;
 const DECLINED: c_int = ffi::DECLINED;
@@ -38,17 +37,7 @@ pub fn register() {
         shim_hook_session_load(Some(provide), null(), null(), ffi::APR_HOOK_REALLY_FIRST as c_int);
         shim_hook_session_save(Some(accept), null(), null(), ffi::APR_HOOK_REALLY_FIRST as c_int);
     }
-    hook::on_post_config::<LearnModules>();
     output::register();
-}
-
-struct LearnModules;
-
-impl ConfigHook for LearnModules {
-    fn run(_: Pool<'_>, _: Server<'_>) -> Result<(), ()> {
-        kept::learn_modules();
-        Ok(())
-    }
 }
 
 unsafe extern "C" fn load(r: *mut request_rec, z: *mut *mut session_rec) -> apr_status_t {

@@ -108,7 +108,7 @@ impl Watcher for BeforeHeaders {
         }
         // What led here, by internal redirects, may have changed a session that is not configured where the answer comes from.
         let led_here = request.and_origins().filter(|origin| origin.main().is_none() && is_stock(*origin));
-        for origin in led_here.filter(|origin| kept::find(kept::home(*origin)).is_some()) {
+        for origin in led_here.filter(|origin| kept::find(*origin).is_some()) {
             finish(origin);
         }
     }

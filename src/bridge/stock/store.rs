@@ -8,7 +8,7 @@ use std::fmt;
 use std::ptr::null_mut;
 
 use super::super::exports::{shim_run_session_decode, shim_run_session_encode, shim_run_session_load, shim_run_session_save};
-use super::kept::{self, Before, Kept};
+use super::kept;
 use crate::config::{Config, StockConfig};
 use crate::hooks::tree;
 use crate::httpd::ffi::{self, apr_status_t, session_rec};
@@ -82,25 +82,23 @@ pub fn is_on_for(request: Request<'_>) -> bool {
 /// # Safety
 /// The request is live; what the hooks put into `z` is a record of theirs.
 pub unsafe fn load(request: Request<'_>, z: &mut *mut session_rec) -> apr_status_t {
-    let home = kept::home(request);
-    let kept = match kept::find(home) {
-        Some(kept) => kept,
+    let record = match kept::find(request) {
+        Some(record) => record,
         // SAFETY: promised by the caller.
-        None => match unsafe { ask(request, home) } {
-            Ok(kept) => kept,
+        None => match unsafe { ask(request) } {
+            Ok(record) => record,
             Err(status) => return status,
         },
     };
-    kept.show(request);
     if let Some(seconds) = config(request).max_age() {
-        // SAFETY: the record lives as long as the tree, and this thread serves the request.
-        let record = unsafe { &mut *kept.record };
+        // SAFETY: the record lives as long as the request at least, and this thread serves it.
+        let record = unsafe { &mut *record };
         if record.expiry == 0 {
             record.expiry = after(seconds);
         }
         record.maxage = c_long::try_from(seconds).unwrap_or(c_long::MAX);
     }
-    *z = kept.record;
+    *z = record;
     SUCCESS
 }
 
@@ -109,16 +107,15 @@ fn after(seconds: u64) -> i64 {
     i64::try_from(now().plus(seconds.saturating_mul(MICROS)).0).unwrap_or(i64::MAX)
 }
 
-/// Asks the store, and keeps its record for the tree.
+/// Asks the store, and keeps its record.
 ///
 /// # Safety
 /// As [`load`].
-unsafe fn ask<'r>(request: Request<'r>, home: Request<'r>) -> Result<Kept, apr_status_t> {
-    let asker = kept::asker(request, home);
-    let before = Before::of(asker);
+unsafe fn ask(request: Request<'_>) -> Result<*mut session_rec, apr_status_t> {
     let mut found: *mut session_rec = null_mut();
     // SAFETY: promised by the caller.
-    match unsafe { shim_run_session_load(asker.raw(), &raw mut found) } {
+    match unsafe { shim_run_session_load(request.raw(), &raw mut found) } {
+        OK if found.is_null() => found = new_record(request),
         OK => {}
         DECLINED => {
             let text = "AH01815: session is enabled but no session modules have been configured, session not loaded";
@@ -130,23 +127,22 @@ unsafe fn ask<'r>(request: Request<'r>, home: Request<'r>) -> Result<Kept, apr_s
             return Err(status);
         }
     }
-    if found.is_null() {
-        found = new_record(asker);
-    } else {
+    let (record, is_new) = kept::keep(request, found);
+    if is_new {
         // SAFETY: a record of the store.
         unsafe {
-            let pool = if (*found).pool.is_null() { asker.pool().raw() } else { (*found).pool };
-            let status = shim_run_session_decode(asker.raw(), found);
+            let pool = if (*record).pool.is_null() { request.pool().raw() } else { (*record).pool };
+            let status = shim_run_session_decode(request.raw(), record);
             if status != OK {
                 say(request, Level::Error, status, "AH01817: error while decoding the session, session not loaded");
-                reset(&mut *found, pool);
-            } else if (*found).expiry != 0 && (*found).expiry < micros() {
+                reset(&mut *record, pool);
+            } else if (*record).expiry != 0 && (*record).expiry < micros() {
                 request.log(Level::Trace2, format_args!("session is expired"));
-                reset(&mut *found, pool);
+                reset(&mut *record, pool);
             }
         }
     }
-    Ok(kept::keep(home, asker, before, found))
+    Ok(record)
 }
 
 /// # Safety
