@@ -1,7 +1,7 @@
 //! The stock mod_session and ours, asked the same under the same configuration, must answer the same: status, headers, body, error log and
 //! table of mod_session_dbd. What differs on purpose is in [`improvements`], and nothing is there that does not differ.
 //!
-//! [`site`] is the configuration, [`pair`] the two servers and the client of both, [`cases`] the scripts, [`normal`] makes times and random
+//! [`site`] and [`forms`] are the configuration, [`pair`] the two servers and the client of both, [`cases`] the scripts, [`normal`] makes times and random
 //! ids comparable, [`compare`] compares, [`document`] is docs/differences.md. [`words`] is about configurations that are refused.
 //!
 //! `MSRS_DIFFERENTIAL=form cargo test --test differential every_answer` asks only the cases whose section or name holds that.
@@ -12,6 +12,8 @@ mod cases;
 mod compare;
 #[path = "differential/document.rs"]
 mod document;
+#[path = "differential/forms.rs"]
+mod forms;
 #[path = "differential/improvements/mod.rs"]
 mod improvements;
 #[path = "differential/normal.rs"]

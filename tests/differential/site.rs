@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use crate::forms;
 use crate::support::apxs::Installed;
 use crate::support::{Httpd, Mpm, Setup};
 
@@ -131,82 +132,6 @@ const SECTIONS: &[(&str, &str)] = &[
     ("config/inner", "SessionMaxAge 0\nSessionInclude /inner\nSessionExpiryUpdateInterval 0"),
 ];
 
-/// Sections of mod_auth_form over the three ways to keep its session.
-const FORMS: [(&str, &str); 4] = [
-    ("form", "SessionCookieName kept path=/"),
-    ("form-aged", "SessionCookieName kept path=/\nSessionMaxAge 300\nSessionCookieRemove Off"),
-    ("form-dbd", "SessionDBDCookieName row path=/"),
-    ("form-crypto", "SessionCookieName sealed path=/\nSessionCryptoPassphrase first"),
-];
-
-const FORM: &str = r#"
-<Location "/@FORM@">
-    Session On
-    @STORE@
-    AuthFormProvider file
-    AuthUserFile "@ROOT@/users"
-    AuthType form
-    AuthName realm
-    Require all granted
-</Location>
-<Location "/@FORM@/private">
-    Require valid-user
-    AuthFormLoginRequiredLocation "/@FORM@/login?from=%{REQUEST_URI}"
-</Location>
-<Location "/@FORM@/inline">
-    Require valid-user
-    ErrorDocument 401 "log in, please"
-    KeptBodySize 4096
-</Location>
-<Location "/@FORM@/strict">
-    Require valid-user
-    AuthFormSize 10
-</Location>
-<Location "/@FORM@/basic">
-    Require valid-user
-    AuthFormFakeBasicAuth On
-</Location>
-<Location "/@FORM@/site">
-    Require valid-user
-    AuthFormSitePassphrase shibboleth
-</Location>
-<Location "/@FORM@/named">
-    Require valid-user
-    AuthFormUsername who
-    AuthFormPassword what
-    AuthFormMethod how
-    AuthFormMimetype kind
-    AuthFormBody text
-</Location>
-<Location "/@FORM@/ann">
-    Require user ann
-</Location>
-<Location "/@FORM@/dologin">
-    SetHandler form-login-handler
-    Require all granted
-    AuthFormLoginSuccessLocation "/@FORM@/private/s"
-    AuthFormLoginRequiredLocation "/@FORM@/login"
-</Location>
-<Location "/@FORM@/anylogin">
-    SetHandler form-login-handler
-    Require all granted
-</Location>
-<Location "/@FORM@/logout">
-    SetHandler form-logout-handler
-    Require all granted
-</Location>
-<Location "/@FORM@/logout-to">
-    SetHandler form-logout-handler
-    Require all granted
-    AuthFormLogoutLocation "/@FORM@/bye"
-</Location>
-<Location "/@FORM@/redirect">
-    SetHandler form-redirect-handler
-    Require all granted
-    AuthFormLoginSuccessLocation "/@FORM@/private/s"
-</Location>
-"#;
-
 const CGI: &str = r#"#!/bin/sh
 # The query string is the header of the answer; "+" is a blank.
 [ -z "$QUERY_STRING" ] || echo "$QUERY_STRING" | tr '+&' ' \n'
@@ -242,10 +167,7 @@ fn conf(mpm: Mpm) -> String {
         let on = if lines.lines().any(|line| line == "Session Off") || name.contains('/') { "" } else { "Session On\n" };
         text += &format!("<Location \"/{name}\">\n{on}{lines}\n</Location>\n");
     }
-    for (name, store) in FORMS {
-        text += &FORM.replace("@FORM@", name).replace("@STORE@", store);
-    }
-    text + HOSTS
+    text + &forms::conf() + HOSTS
 }
 
 /// A server with the stock mod_session, or with ours.

@@ -79,12 +79,6 @@ pub const IMPROVEMENTS: &[Improvement] = &[
         rows: others::BUCKET,
     },
     Improvement {
-        title: "Caches are told of every answer that has a session",
-        why: "The stores say `Cache-Control: no-cache, private` once, to the first request. Error pages, redirects to the client and internal \
-              redirects lose that, also where they carry the cookie.",
-        rows: others::CACHES,
-    },
-    Improvement {
         title: "SessionMaxAge below zero means no end",
         why: "With the stock module such a session has ended before it is saved, and each request says so in the log.",
         rows: others::BELOW_ZERO,

@@ -3,6 +3,7 @@
 use super::{Row, row};
 
 pub const REMOVED: &[Row] = &[
+    row(&["remove"], "an internal redirect to what other sections apply to", &[2], "body", "get: 0 -", "get: 0 1"),
     row(&["remove"], "an internal redirect within the section", &[1], "body", "get: 0 -", "get: 0 1"),
     row(
         &["remove"],
@@ -21,6 +22,7 @@ pub const REMOVED: &[Row] = &[
         "no-cache, private and no-cache, private",
         "no-cache, private",
     ),
+    row(&["remove"], "an internal redirect to what other sections apply to", &[1], "Set-Cookie", "-", "kept=a=1;path=/"),
     row(
         &["remove"],
         "an internal redirect to what other sections apply to",
