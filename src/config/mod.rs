@@ -90,6 +90,8 @@ pub struct Config {
     pub notes: Option<bool>,
     pub lock: Option<LockMode>,
     pub stock: StockConfig,
+    /// A `Require` line here or in a section around asks for a session.
+    pub has_requirement: bool,
     /// Of the main server only.
     pub server: ServerConfig,
 }
@@ -118,6 +120,7 @@ impl Config {
             notes: inner.notes.or(outer.notes),
             lock: inner.lock.or(outer.lock),
             stock: StockConfig::merge(&outer.stock, &inner.stock),
+            has_requirement: inner.has_requirement || outer.has_requirement,
             server: outer.server,
         }
     }

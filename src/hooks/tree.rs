@@ -15,6 +15,7 @@ use crate::session::{Id, Key, Ref, Session};
 
 use super::events::{Event, Events, happened};
 use super::lease::Holdings;
+use super::open::OpenError;
 use super::response::LastResort;
 
 /// What we keep with each request that asked for a session.
@@ -73,6 +74,8 @@ pub struct Tree {
     /// The response has ended: what other code wrote on its pictures was read back.
     pub ended: bool,
     pub leases: Holdings,
+    /// Where a mere look failed, and how: it is not tried, and told, once more.
+    pub failed_look: Option<(Origin, OpenError)>,
     collectors: Vec<Collector>,
 }
 
@@ -88,6 +91,8 @@ pub struct Slot {
     pub client_has: Option<Id>,
     /// Opened by an id that the application named: cookies have nothing to do with it.
     pub by_id: bool,
+    /// Until then it was only looked at.
+    pub is_opened: bool,
     pub is_new: bool,
     pub was_invalidated: bool,
     /// The response was made with what an existing session holds.
@@ -243,6 +248,7 @@ impl Slot {
             client_has: None,
             opened_under: None,
             by_id: false,
+            is_opened: false,
             is_new: false,
             was_invalidated: false,
             is_used: false,

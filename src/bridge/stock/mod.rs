@@ -8,7 +8,7 @@ mod kept;
 mod output;
 mod own;
 mod section;
-mod store;
+pub mod store;
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr::null;
@@ -47,7 +47,7 @@ unsafe extern "C" fn load(r: *mut request_rec, z: *mut *mut session_rec) -> apr_
     guard(FAILURE, || {
         // SAFETY: the caller passes a live request and a place for the answer.
         let (request, z) = unsafe { (Request::from_raw(r), &mut *z) };
-        if !store::is_on_for(request) {
+        if !store::is_on_as_told(request) {
             SUCCESS
         } else if tree::is_ours(request) {
             load_own(request, z)
