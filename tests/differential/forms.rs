@@ -1,10 +1,12 @@
 //! Sections of mod_auth_form.
 
 /// The ways to keep their session.
-const FORMS: [(&str, &str); 4] = [
+const FORMS: [(&str, &str); 6] = [
     ("form", "SessionCookieName kept path=/"),
     ("form-aged", "SessionCookieName kept path=/\nSessionMaxAge 300\nSessionCookieRemove Off"),
     ("form-dbd", "SessionDBDCookieName row path=/"),
+    ("form-env", "SessionCookieName kept path=/\nSessionMaxAge 300\nSessionEnv On\nSessionExpiryUpdateInterval 100"),
+    ("form-remove", "SessionCookieName kept path=/\nSessionCookieRemove On"),
     ("form-crypto", "SessionCookieName sealed path=/\nSessionCryptoPassphrase first"),
 ];
 

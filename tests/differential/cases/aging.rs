@@ -41,7 +41,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "what is set after the session expired",
-        on: &["plain", "aged"],
+        on: &["plain", "aged", "env-aged"],
         script: |v| {
             v.ask(get("s?load&get=a&set=b:2&load&get=b&entries").cookie("kept=expiry=@-40@&a=1"));
             v.get("s?load&entries");

@@ -2,6 +2,8 @@
 
 use crate::pair::{Case, get};
 
+const TEXTS: usize = 60;
+
 const COOKIES: &[&str] = &["plain", "aged", "env"];
 
 pub const CASES: &[Case] = &[
@@ -52,6 +54,23 @@ pub const CASES: &[Case] = &[
                 "%41=1&a=2",
             ] {
                 v.ask(get("s?load&entries&set=b:2").cookie(&format!("kept={text}")));
+            }
+        },
+    },
+    Case {
+        name: "texts that chance wrote",
+        on: &["plain", "aged", "header"],
+        script: |v| {
+            let parts = [
+                "a", "b", "A", "=", "=", "&", "&", "%", "%3d", "%26", "%25", "%0", "%zz", "+", " ", "expiry=", "expiry", "1", "@+100@",
+                "@-100@", "-", ";", "\"", ",",
+            ];
+            let mut chance = fastrand::Rng::with_seed(58171);
+            for _ in 0..TEXTS {
+                let text: String = (0..chance.usize(1..12)).map(|_| *chance.choice(&parts).expect("a part")).collect();
+                v.ask(get("s?load&entries&facts").cookie(&format!("kept={text}")));
+                let value = text.replace('&', "%26").replace('%', "%25").replace('+', "%2b");
+                v.ask(get(&format!("o?load&set=b:2&record&err=X-Replace-Session:{}", value.replace(' ', ""))).cookie("kept=a=1&b=2&A=3"));
             }
         },
     },

@@ -2,7 +2,7 @@
 
 use crate::pair::{Case, Visit, get, post};
 
-const FORMS: &[&str] = &["form", "form-aged", "form-dbd", "form-crypto"];
+const FORMS: &[&str] = &["form", "form-aged", "form-dbd", "form-env", "form-crypto"];
 const ANN: &str = "httpd_username=ann&httpd_password=password";
 
 fn login(v: &mut Visit) {
@@ -44,7 +44,7 @@ pub const CASES: &[Case] = &[
             }
             v.ask(get("dologin").answered(405));
             v.ask(post("anylogin", "httpd_username=ann&httpd_password=wrong").answered(401));
-            v.get("s?load&entries").shows("entries: \n");
+            v.get("s?load&entries").shows_no("realm-user=");
             v.ask(post("dologin", "httpd_username=bob&httpd_password=password").answered(302)).shows("/private/s");
             v.get("private/cgi").shows("user=bob");
             v.ask(get("ann/cgi").answered(401));
@@ -136,6 +136,14 @@ pub const CASES: &[Case] = &[
             v.get("private/s?load&get=basket").shows("get: 0 full");
             v.get("logout");
             v.get("s?load&get=basket").shows("get: 0 full");
+        },
+    },
+    Case {
+        name: "a login where the cookie is taken from the request",
+        on: &["form-remove"],
+        script: |v| {
+            v.ask(post("dologin", ANN).answered(302));
+            v.get("s?load&get=realm-user");
         },
     },
     Case {
