@@ -15,6 +15,7 @@ pub use secrets::SecretSource;
 pub use server::ServerConfig;
 pub use stock::StockConfig;
 
+use self::parse::LONGEST;
 use crate::repository::{DEFAULT_GRACE, DEFAULT_MAX_SIZE, DEFAULT_TIMEOUT, Repository, Terms};
 use crate::session::time::MICROS;
 use crate::session::{CookieRule, Expiry, Id, Scope};
@@ -154,7 +155,7 @@ impl Config {
     pub fn cookie(&self) -> Arc<CookieRule> {
         match (&self.cookie, self.stock.max_age()) {
             (Some(rule), _) => Arc::clone(rule),
-            (None, Some(seconds)) => Arc::new(CookieRule { max_age: Some(seconds), ..CookieRule::default() }),
+            (None, Some(seconds)) => Arc::new(CookieRule { max_age: Some(seconds.min(LONGEST)), ..CookieRule::default() }),
             (None, None) => Arc::new(CookieRule::default()),
         }
     }
@@ -180,7 +181,7 @@ impl Config {
         };
         let terms = Terms {
             scope: Scope { name, cookie: cookie.name.clone() },
-            timeout: self.timeout.or(self.stock.max_age()).unwrap_or(DEFAULT_TIMEOUT),
+            timeout: self.timeout.or(self.stock.max_age().map(|seconds| seconds.min(LONGEST))).unwrap_or(DEFAULT_TIMEOUT),
             expiry: Expiry {
                 touch_interval: self.touch_interval.or(self.stock.expiry_update.map(|seconds| seconds.saturating_mul(MICROS))),
                 lifetime: self.lifetime.filter(|&span| span > 0),
@@ -299,6 +300,8 @@ mod tests {
             (settings.terms.timeout, settings.cookie().unwrap().max_age, settings.terms.expiry.touch_interval)
         };
         assert_eq!(said(&config), (60, Some(60), Some(10 * MICROS)));
+        config.stock.max_age_seconds = Some(i64::MAX);
+        assert_eq!(said(&config), (LONGEST, Some(LONGEST), Some(10 * MICROS)), "the stock module knows no limit");
         config.timeout = Some(7);
         config.cookie = Some(Arc::new(CookieRule::default()));
         config.touch_interval = Some(1);

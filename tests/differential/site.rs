@@ -210,16 +210,23 @@ fn prepare(setup: &Setup) {
     }
 }
 
+/// A child of the server may be about to close the database.
+const PATIENTLY: [&str; 2] = ["-cmd", ".timeout 20000"];
+
 /// What mod_session_dbd keeps: `key|value|expiry`, in the order in which the rows were made.
 pub fn rows(httpd: &Httpd) -> String {
     let database = httpd.root().join("db/sessions");
-    let said =
-        Command::new("sqlite3").arg(database).arg("select key, value, expiry from session order by rowid").output().expect("sqlite3");
+    let said = Command::new("sqlite3")
+        .args(PATIENTLY)
+        .arg(database)
+        .arg("select key, value, expiry from session order by rowid")
+        .output()
+        .expect("sqlite3");
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
     String::from_utf8_lossy(&said.stdout).into_owned()
 }
 
 pub fn forget_rows(httpd: &Httpd) {
     let database = httpd.root().join("db/sessions");
-    assert!(Command::new("sqlite3").arg(database).arg("delete from session").status().expect("sqlite3").success());
+    assert!(Command::new("sqlite3").args(PATIENTLY).arg(database).arg("delete from session").status().expect("sqlite3").success());
 }

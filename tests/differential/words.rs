@@ -66,12 +66,12 @@ fn wrong_arguments_are_refused_in_the_words_of_the_stock_module() {
 #[test]
 fn what_is_no_number_of_seconds_is_refused_although_the_stock_module_takes_it() {
     for directive in ["SessionMaxAge", "SessionExpiryUpdateInterval"] {
-        for value in ["x", "300x", "999999999"] {
+        for value in ["x", "300x"] {
             let [stock, ours] = said_of(&format!("{directive} {value}"));
             assert!(stock.0, "{stock:?}");
             assert!(!ours.0 && ours.1.contains(&format!("'{value}'")), "{ours:?}");
         }
-        for value in ["0", "300", "315360000"] {
+        for value in ["0", "300", "315360000", "999999999"] {
             assert_eq!(said_of(&format!("{directive} {value}")).map(|said| said.0), [true, true], "{directive} {value}");
         }
     }
