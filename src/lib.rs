@@ -9,7 +9,7 @@
 //! * `httpd` - safe wrappers over httpd and APR. Knows nothing of sessions.
 //! * `config` - what the directives say. Needs `httpd`, `session`, `store`, `repository`.
 //! * `hooks` - what happens when: start, open, commit. Needs all of the above.
-//! * `bridge` - faces to other code: notes, stock API, C API. Needs all of the above.
+//! * `bridge` - faces to other code: notes, stock API, C API, `Require` lines, expressions. Needs all of the above.
 //! * `module` - the record that httpd loads: the table of contents.
 //! * [`client`] - the Rust interface for other modules, which calls the C API of the one that is loaded. Needs `session`.
 //!

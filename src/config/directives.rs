@@ -294,17 +294,11 @@ fn session_lock(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
 }
 
 fn session_max_age(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
-    let seconds = word.parse::<i64>().ok().filter(|seconds| seconds.unsigned_abs() <= LONGEST);
-    set(
-        &mut config.stock.max_age_seconds,
-        seconds.ok_or_else(|| format!("takes a number of seconds, at most ten years, 0 for none, not '{word}'"))?,
-    )
+    let seconds = word.parse().map_err(|_| format!("takes a number of seconds, 0 for none, not '{word}'"))?;
+    set(&mut config.stock.max_age_seconds, seconds)
 }
 
 fn session_expiry_update(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
-    let seconds = word.parse::<u64>().ok().filter(|&seconds| seconds <= LONGEST);
-    set(
-        &mut config.stock.expiry_update,
-        seconds.ok_or_else(|| format!("must be zero (disable) or a positive value (seconds), not '{word}'"))?,
-    )
+    let seconds = word.parse().map_err(|_| format!("must be zero (disable) or a positive value (seconds), not '{word}'"))?;
+    set(&mut config.stock.expiry_update, seconds)
 }
