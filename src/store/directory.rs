@@ -19,6 +19,7 @@ pub const MARKER: &str = ".mod_session_rs";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     File,
+    Dbm,
 }
 
 impl Kind {
@@ -26,6 +27,7 @@ impl Kind {
     fn marker(self) -> &'static str {
         match self {
             Kind::File => "file store 1\n",
+            Kind::Dbm => "dbm store 1\n",
         }
     }
 }
