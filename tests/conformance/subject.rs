@@ -16,7 +16,10 @@ pub struct Store {
     is_files: bool,
 }
 
-pub const STORES: [Store; 1] = [Store { name: "file", conf: "SessionDir @DIR@", is_files: true }];
+pub const STORES: [Store; 2] = [
+    Store { name: "file", conf: "SessionDir @DIR@", is_files: true },
+    Store { name: "dbm", conf: "SessionDir @DIR@\nSessionStore dbm", is_files: false },
+];
 
 /// What a case cannot do without, each with all before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
