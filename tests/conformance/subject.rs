@@ -120,10 +120,16 @@ impl Subject {
         }
     }
 
-    /// For what else a case wants to set up. The page reads and writes through the C interface only, so it needs no notes.
+    /// For what else a case wants to set up.
     pub fn setup(&self, conf: &str) -> Setup {
-        let Subject::Ours(store, mpm) = self else { panic!("this case needs power over the server") };
-        Httpd::with(*mpm).conf(store.conf).conf("<Location /conform>\nSessionNotes Off\n</Location>").conf(conf)
+        let Subject::Ours(_, mpm) = self else { panic!("this case needs power over the server") };
+        Httpd::with(*mpm).conf(&self.conf()).conf(conf)
+    }
+
+    /// What every configuration begins with. The page reads and writes through the C interface only, so it needs no notes.
+    pub fn conf(&self) -> String {
+        let Subject::Ours(store, _) = self else { panic!("this case needs power over the server") };
+        format!("{}\n<Location /conform>\nSessionNotes Off\n</Location>", store.conf)
     }
 
     pub fn start(setup: Setup) -> Server {

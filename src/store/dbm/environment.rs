@@ -13,7 +13,7 @@ use heed::{CommitOrAbort, Database, MdbError, RoTxn, RwTxn};
 use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fstat, open};
 use rustix::io::Errno;
 
-use super::gate::{self, Gate};
+use super::gate::{self, Gate, PATIENCE};
 use super::{Error, Result};
 use crate::lmdb;
 use crate::store::directory::{self, Kind, MARKER};
@@ -23,9 +23,6 @@ pub const DATA: &str = "data.mdb";
 pub const LOCK: &str = "lock.mdb";
 /// All that lies in a directory of this store.
 pub const FILES: [&str; 4] = [MARKER, DATA, LOCK, gate::NAME];
-
-/// A turn takes microseconds. Whoever has it for this long is stopped.
-pub const PATIENCE: Duration = Duration::from_secs(5);
 
 type Table = Database<'static, Bytes, Bytes>;
 
@@ -223,6 +220,11 @@ impl Environment {
     /// Gives free what killed readers hold.
     pub fn clear_stale_readers(&self) -> Result<()> {
         self.in_use()?.environment.clear_stale_readers().map(drop).map_err(|error| failed(&self.dir, error))
+    }
+
+    #[cfg(test)]
+    pub fn flags(&self) -> heed::Result<heed::EnvFlags> {
+        Ok(self.in_use().expect("an environment").environment.flags()?.expect("flags that heed knows"))
     }
 
     /// Waits until all that was committed is on the disk.

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,11 @@ use crate::store::{Error, Result};
 /// The file whose lock says which process may write.
 pub const NAME: &str = "write.lock";
 
+/// A turn takes microseconds. Whoever has it for this long is stopped.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a turn is waited for while the gate is stuck.
+const MOMENT: Duration = Duration::from_millis(100);
+
 pub struct Gate {
     path: PathBuf,
     /// Kept open: a lock of it is this process's, whichever thread took it.
@@ -21,6 +27,9 @@ pub struct Gate {
     /// Whether a thread of this process is behind the gate, or before it as the next.
     taken: Mutex<bool>,
     free: Condvar,
+    /// Somebody has waited in vain, and nobody has come through since: one waits for a moment only, else all requests of a server would
+    /// stand here for as long as somebody is stopped.
+    is_stuck: AtomicBool,
 }
 
 /// The turn of a thread, given back when it is dropped.
@@ -31,7 +40,7 @@ impl Gate {
         let path = dir.join(NAME);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| Error::Io(path.clone(), errno.into()))?;
-        Ok(Gate { path, file: file.into(), taken: Mutex::new(false), free: Condvar::new() })
+        Ok(Gate { path, file: file.into(), taken: Mutex::new(false), free: Condvar::new(), is_stuck: AtomicBool::new(false) })
     }
 
     fn taken(&self) -> MutexGuard<'_, bool> {
@@ -43,6 +52,17 @@ impl Gate {
     /// # Errors
     /// [`Error::Locked`]: others had it for all of `patience`, which only a stopped process does.
     pub fn enter(&self, patience: Duration) -> Result<Turn<'_>> {
+        let patience = if self.is_stuck.load(Ordering::Relaxed) { patience.min(MOMENT) } else { patience };
+        let turn = self.wait(patience);
+        match &turn {
+            Ok(_) => self.is_stuck.store(false, Ordering::Relaxed),
+            Err(Error::Locked(_, waited)) if *waited >= PATIENCE => self.is_stuck.store(true, Ordering::Relaxed),
+            Err(_) => {}
+        }
+        turn
+    }
+
+    fn wait(&self, patience: Duration) -> Result<Turn<'_>> {
         let end = Instant::now() + patience;
         let (mut taken, waited) = self
             .free

@@ -24,7 +24,8 @@ use once_cell::sync::OnceCell;
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
 pub use environment::FILES;
-use environment::{Environment, PATIENCE, Tables, Terms, Trouble, Verdict};
+use environment::{Environment, Tables, Terms, Trouble, Verdict};
+use gate::PATIENCE;
 pub use sweep::Survey;
 
 /// Enough for a tool beside a server.

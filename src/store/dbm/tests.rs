@@ -305,6 +305,9 @@ fn whoever_is_stopped_in_a_transaction_is_waited_for_for_some_seconds_only() {
         }
     });
     assert!(started.elapsed() < Duration::from_secs(12), "they waited one after another: {:?}", started.elapsed());
+    let started = Instant::now();
+    assert!(write(&store, &KEY, &blob(2, b"y")).is_err());
+    assert!(started.elapsed() < Duration::from_secs(2), "it is known to be stuck: {:?}", started.elapsed());
     flock(&holder, FlockOperation::Unlock).unwrap();
     assert_eq!(write(&store, &KEY, &blob(3, b"z")).unwrap(), Outcome::Written);
 }
@@ -331,4 +334,66 @@ fn who_only_looks_changes_nothing() {
     assert_eq!(reader().load(&KEY).unwrap(), Some(blob(1, b"x")));
     assert!(write(&reader(), &KEY, &blob(2, b"y")).is_err());
     assert_eq!(reader().load(&KEY).unwrap(), Some(blob(1, b"x")));
+}
+
+#[test]
+fn a_change_waits_for_the_disk_if_it_or_all_are_to() {
+    for synced in [false, true] {
+        let (_place, store) = store();
+        let store = store.synced(synced);
+        let waits = || !store.environment().unwrap().flags().unwrap().contains(heed::EnvFlags::NO_SYNC);
+        store.create(&KEY, &blob(1, b"x"), NOW).unwrap();
+        assert_eq!(waits(), synced);
+        store.update(&KEY, Durability::Machine, &mut |_| Change::Write(blob(2, b"y"))).unwrap();
+        assert!(waits());
+        store.quarantine(&KEY, &|_| false).unwrap();
+        assert_eq!(waits(), synced);
+        store.update(&KEY, Durability::Machine, &mut |_| Change::Keep).unwrap();
+        sweep(&store, 9);
+        assert_eq!(waits(), synced, "a sweep waits as all do");
+    }
+}
+
+const READER: &str = "MSRS_READER_OF";
+
+/// A process that reads, and does not come to an end.
+fn read_for_ever(dir: std::ffi::OsString) {
+    let store = DbmStore::new(dir.into());
+    let environment = store.environment().unwrap();
+    environment.read(|_, _| read_once_more(environment, 1)).unwrap();
+}
+
+fn read_once_more(environment: &Environment, number: u32) -> heed::Result<()> {
+    let deeper = environment.read(|_, _| read_once_more(environment, number + 1));
+    assert!(number > 200 && matches!(deeper, Err(Error::Failed(_))), "{number}: {deeper:?}");
+    println!("all places are taken");
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(rustix::process::getppid().is_some_and(|parent| !parent.is_init()), "forgotten");
+    }
+}
+
+#[test]
+fn the_places_of_killed_readers_are_free_again() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    if let Some(dir) = std::env::var_os(READER) {
+        return read_for_ever(dir);
+    }
+    let (_place, store) = store();
+    store.create(&KEY, &blob(1, b"x"), NOW).unwrap();
+    let test = std::thread::current().name().unwrap().to_owned();
+    let mut reader = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &test, "--nocapture", "--test-threads=1"])
+        .env(READER, &store.dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(reader.stdout.take().unwrap()).lines();
+    assert!(lines.map_while(std::result::Result::ok).any(|line| line.contains("all places are taken")));
+    let full = store.load(&KEY).unwrap_err().to_string();
+    reader.kill().unwrap();
+    reader.wait().unwrap();
+    assert!(full.contains("places for readers") && full.contains("stop and start httpd"), "{full}");
+    assert_eq!(store.load(&KEY).unwrap(), Some(blob(1, b"x")));
 }
