@@ -22,6 +22,7 @@ use mod_session_rs::store::directory::{self, Kind};
 use mod_session_rs::store::file::FileStore;
 use mod_session_rs::store::{Blob, Change, Cursor, Durability, Store, Sweep};
 use rustix::process::geteuid;
+use rustix::time::{ClockId, clock_gettime};
 use support::{Httpd, Mpm};
 
 const FEW: u64 = 1000;
@@ -83,10 +84,13 @@ fn measure(subject: &Subject, many: u64) {
         println!("{number:>8} sessions: created in {each:?} each; {}", disk(&setup.dir(), number));
         setup
     });
-    println!("\n{:<34}{:>14}{:>14}", "us, median of rounds in turn", FEW, many);
+    println!("\n{:<34}{:>14}{:>14}", "us of processor, warm, median", FEW, many);
     {
         let stores = rooms.each_ref().map(|room| (subject.open)(&room.dir()));
         let crowds = [FEW, many];
+        for store in &stores {
+            store.each(&mut |_, _| true).expect("a store");
+        }
         for (name, operation) in OPERATIONS_OF_A_STORE {
             let mut rounds = [Vec::new(), Vec::new()];
             for _ in 0..ROUNDS {
@@ -144,12 +148,16 @@ fn update(store: &dyn Store, key: &Key, later: u64) {
     store.update(key, Durability::Process, &mut change).expect("a store");
 }
 
-/// Microseconds of an operation, each on another session.
+/// Microseconds of the processor for an operation, each on another session. Nothing waits here, and others' work does not count.
 fn time(store: &dyn Store, crowd: u64, operation: Operation) -> f64 {
     let keys: Vec<_> = (0..OPERATIONS).map(|_| key(fastrand::u64(0..crowd))).collect();
-    let started = Instant::now();
+    let started = processor();
     keys.iter().for_each(|key| operation(store, key));
-    started.elapsed().as_secs_f64() * 1e6 / OPERATIONS as f64
+    (processor() - started).as_secs_f64() * 1e6 / OPERATIONS as f64
+}
+
+fn processor() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().expect("a time")
 }
 
 fn counter(servers: &[Httpd; 2], many: u64) {

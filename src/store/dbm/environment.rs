@@ -29,7 +29,7 @@ type Table = Database<'static, Bytes, Bytes>;
 /// The databases of an environment.
 #[derive(Clone, Copy)]
 pub struct Tables {
-    /// Key to record.
+    /// Key to record: the main database, so that a commit has one page less to write. The names of the others are in it too.
     pub records: Table,
     /// Rows of expiry and key, in the order of time, to nothing.
     pub expiry: Table,
@@ -37,12 +37,14 @@ pub struct Tables {
     pub aside: Table,
 }
 
-const NAMES: [&str; 3] = ["records", "expiry", "aside"];
+const NAMES: [Option<&str>; 3] = [None, Some("expiry"), Some("aside")];
 
 /// What stops a transaction.
 pub enum Trouble {
     Lmdb(heed::Error),
     Ours(Error),
+    /// Others have taken the place of the files.
+    Replaced,
 }
 
 impl From<heed::Error> for Trouble {
@@ -140,12 +142,6 @@ impl Environment {
         }
     }
 
-    /// Whether the files are still those in the directory. A store that vanished is a failure, and one that somebody made anew is used:
-    /// what is written into files that have no name any more would be lost.
-    fn is_there(&self, opened: &Opened) -> bool {
-        identity(&self.dir).is_ok_and(|files| files == opened.files)
-    }
-
     /// Runs `look` within a snapshot.
     pub fn read<T>(&self, look: impl Fn(Tables, &RoTxn<'_>) -> heed::Result<T>) -> Result<T> {
         let mut again = true;
@@ -162,19 +158,14 @@ impl Environment {
     /// As [`Environment::read`], and sees to it that "nothing" is what the directory says.
     pub fn find<T>(&self, look: impl Fn(Tables, &RoTxn<'_>) -> heed::Result<Option<T>>) -> Result<Option<T>> {
         let found = self.read(&look)?;
-        if found.is_some() || self.freshen()? { Ok(found) } else { self.read(look) }
-    }
-
-    /// Opens the files anew if others have taken their place. `true`: they are the same.
-    fn freshen(&self) -> Result<bool> {
         let opened = self.in_use()?;
-        if self.is_there(&opened) {
-            return Ok(true);
+        if found.is_some() || opened.is_there(&self.dir) {
+            return Ok(found);
         }
         let number = opened.number;
         drop(opened);
         self.close(number);
-        Ok(false)
+        self.read(look)
     }
 
     /// Runs `work` as the one who writes, and commits what it did if it says so.
@@ -185,14 +176,17 @@ impl Environment {
         mut work: impl FnMut(Tables, &mut RwTxn<'_>) -> std::result::Result<Verdict<T>, Trouble>,
     ) -> Result<T> {
         let mut again = true;
-        self.freshen()?;
         loop {
             let opened = self.in_use()?;
-            let done = opened.turn(synced, patience, &mut work);
-            match done {
+            match opened.turn(&self.dir, synced, patience, &mut work) {
                 Ok(done) => return Ok(done),
                 Err(Trouble::Ours(error)) => return Err(error),
                 Err(Trouble::Lmdb(error)) => self.after(error, opened, &mut again)?,
+                Err(Trouble::Replaced) => {
+                    let number = opened.number;
+                    drop(opened);
+                    self.close(number);
+                }
             }
         }
     }
@@ -243,10 +237,14 @@ impl Opened {
         let gate = Gate::open(dir)?;
         let is_new = !is_made(&dir.join(DATA)) || !is_made(&dir.join(LOCK));
         let turn = if is_new { Some(gate.enter(PATIENCE)?) } else { None };
+        if turn.is_some() && !is_made(&dir.join(DATA)) {
+            // Whoever still has what was there before shares no locks with what is made now.
+            let _ = std::fs::remove_file(dir.join(LOCK));
+        }
         set_room_aside(&dir.join(LOCK), terms.readers)?;
         let read_only = terms.read_only && !is_new;
         let failed = |error| failed(dir, error);
-        let options = lmdb::Options { readers: terms.readers, databases: 3, read_only };
+        let options = lmdb::Options { readers: terms.readers, databases: 2, read_only };
         let environment = lmdb::open(dir, &options).map_err(failed)?;
         let is_short = missing_length(&environment, dir)?.is_some();
         let tables = if is_short { None } else { known(&environment).map_err(failed)? };
@@ -266,13 +264,23 @@ impl Opened {
         Ok(Opened { environment, tables, gate, files, number: NUMBER.fetch_add(1, Ordering::Relaxed) })
     }
 
+    /// Whether the files are still those in the directory. A store that vanished is a failure, and one that somebody made anew is used: what is
+    /// written into files that have no name any more would be lost, and with other locks than the others there would be two writers.
+    fn is_there(&self, dir: &Path) -> bool {
+        identity(dir).is_ok_and(|files| files == self.files)
+    }
+
     fn turn<T>(
         &self,
+        dir: &Path,
         synced: bool,
         patience: Duration,
         work: &mut impl FnMut(Tables, &mut RwTxn<'_>) -> std::result::Result<Verdict<T>, Trouble>,
     ) -> std::result::Result<T, Trouble> {
         let _turn = self.gate.enter(patience)?;
+        if !self.is_there(dir) {
+            return Err(Trouble::Replaced);
+        }
         let mut writer = self.environment.write_txn()?;
         lmdb::wait_for_disk(&self.environment, &writer, synced)?;
         match work(self.tables, &mut writer)? {
@@ -356,7 +364,7 @@ fn known(environment: &lmdb::Environment) -> heed::Result<Option<Tables>> {
     let opened = environment.open_databases_and_commit(environment.read_txn()?, |databases, snapshot| {
         let mut tables = [None; 3];
         for (table, name) in tables.iter_mut().zip(NAMES) {
-            *table = databases.open_database::<Bytes, Bytes>(snapshot, Some(name))?;
+            *table = databases.open_database::<Bytes, Bytes>(snapshot, name)?;
         }
         heed::Result::Ok(CommitOrAbort::<_, ()>::Commit(tables))
     })?;
@@ -369,7 +377,7 @@ fn known(environment: &lmdb::Environment) -> heed::Result<Option<Tables>> {
 
 fn make(environment: &lmdb::Environment) -> heed::Result<Tables> {
     let made = environment.create_databases_and_commit(environment.write_txn()?, |databases, writer| {
-        let mut make = |name| databases.create_database::<Bytes, Bytes>(writer, Some(name));
+        let mut make = |name| databases.create_database::<Bytes, Bytes>(writer, name);
         let tables = (make(NAMES[0])?, make(NAMES[1])?, make(NAMES[2])?);
         heed::Result::Ok(CommitOrAbort::<_, heed::Error>::Commit(tables))
     })?;
