@@ -29,7 +29,7 @@ const FEW: u64 = 1000;
 const ROUNDS: usize = 7;
 /// Of an operation, in a round.
 const OPERATIONS: u64 = 20_000;
-const SECONDS: u64 = 3;
+const SECONDS: u64 = 2;
 const CONNECTIONS: usize = 8;
 /// What a session holds beside the counter.
 const TEXT: usize = 400;
@@ -161,32 +161,47 @@ fn processor() -> Duration {
 }
 
 fn counter(servers: &[Httpd; 2], many: u64) {
-    let pages = [(&servers[0], FEW, "/hello"), (&servers[0], FEW, "/count"), (&servers[1], many, "/count")];
-    for (server, crowd, page) in pages {
+    let pages = [
+        ("hello", &servers[0], "/hello", None),
+        ("of 8 sessions beside", &servers[0], "/count", None),
+        ("of 8 sessions beside", &servers[1], "/count", None),
+        ("of any session among", &servers[0], "/count", Some(FEW)),
+        ("of any session among", &servers[1], "/count", Some(many)),
+    ];
+    for (_, server, page, crowd) in pages {
         load(server, crowd, page);
     }
-    let mut rounds = [Vec::new(), Vec::new(), Vec::new()];
+    let mut rounds = pages.map(|_| Vec::new());
     for _ in 0..ROUNDS {
-        for (place, (server, crowd, page)) in pages.iter().enumerate() {
-            rounds[place].push(load(server, *crowd, page));
+        for (rounds, (_, server, page, crowd)) in rounds.iter_mut().zip(pages) {
+            rounds.push(load(server, crowd, page));
         }
     }
     let ratio = |of: usize, to: usize| median(rounds[of].iter().zip(&rounds[to]).map(|(of, to)| of / to));
-    let rates = rounds.each_ref().map(|rounds| median(rounds.iter().copied()));
-    println!("\n{CONNECTIONS} keep-alive connections, each request of another session; median of {ROUNDS} interleaved rounds of {SECONDS} s; event\n");
-    println!("{:<34}{:>14.0}", "hello, requests/s", rates[0]);
-    println!("{:<34}{:>14.0}{:>10.2} of hello", format!("counter, {FEW} sessions"), rates[1], ratio(1, 0));
-    println!("{:<34}{:>14.0}{:>10.2} of hello", format!("counter, {many} sessions"), rates[2], ratio(2, 0));
-    println!("{:<34}{:>24.2}", "the one to the other", ratio(2, 1));
+    println!("\na counter, {CONNECTIONS} keep-alive connections; median of {ROUNDS} interleaved rounds of {SECONDS} s; event MPM\n");
+    println!("{:<34}{:>14}{:>14}{:>14}", "", "requests/s", "to hello", "to a thousand");
+    for (place, (what, ..)) in pages.iter().enumerate() {
+        let name = if place == 0 { (*what).to_owned() } else { format!("{what} {}", if place % 2 == 1 { FEW } else { many }) };
+        let rate = median(rounds[place].iter().copied());
+        let to_few = if place > 0 && place % 2 == 0 { format!("{:.2}", ratio(place, place - 1)) } else { String::new() };
+        println!("{name:<34}{rate:>14.0}{:>14.2}{to_few:>14}", ratio(place, 0));
+    }
     println!("\nmemory of the children: {}", [memory(&servers[0], FEW), memory(&servers[1], many)].join("; "));
 }
 
-fn load(httpd: &Httpd, crowd: u64, page: &str) -> f64 {
+/// `crowd`: each request is of another of so many sessions. Else each connection has its own.
+fn load(httpd: &Httpd, crowd: Option<u64>, page: &str) -> f64 {
     let url = format!("http://127.0.0.1:{}{page}", httpd.port());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/crowd.lua");
+    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/benches");
+    let script = format!("{scripts}/{}.lua", if crowd.is_some() { "crowd" } else { "jar" });
     let options = [format!("-t{CONNECTIONS}"), format!("-c{CONNECTIONS}"), format!("-d{SECONDS}s")];
     let mut wrk = Command::new("wrk");
-    let output = wrk.args(options).args(["-s", script, &url]).env("CROWD", crowd.to_string()).output().expect("wrk: make bench installs it");
+    let output = wrk
+        .args(options)
+        .args(["-s", &script, &url])
+        .env("CROWD", crowd.unwrap_or_default().to_string())
+        .output()
+        .expect("wrk: make bench installs it");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && !text.contains("Non-2xx"), "{page}: {text}{}", String::from_utf8_lossy(&output.stderr));
     text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).expect("a rate").trim().parse().expect("a number")

@@ -66,8 +66,17 @@ impl Storm {
         Ledger::create(&ledger_path(place.path()), PROCESSES);
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos().into());
         let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let mut storm =
-            Storm { place, subject, environment, children: Vec::new(), random: Random(seed), started: Instant::now(), kills: 0, halves: 0, read: 0 };
+        let mut storm = Storm {
+            place,
+            subject,
+            environment,
+            children: Vec::new(),
+            random: Random(seed),
+            started: Instant::now(),
+            kills: 0,
+            halves: 0,
+            read: 0,
+        };
         for number in 0..PROCESSES {
             storm.children.push(storm.spawn(number));
         }

@@ -329,7 +329,9 @@ fn identity(dir: &Path) -> Result<[(u64, u64); 2]> {
 fn refuse_foreign(path: &Path) -> Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if is_ours(&found) => Ok(()),
-        Ok(_) => Err(Error::Unusable(format!("{}: it is no file of the dbm store, or has another link or owner; move it away", path.display()))),
+        Ok(_) => {
+            Err(Error::Unusable(format!("{}: it is no file of the dbm store, or has another link or owner; move it away", path.display())))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Error::Io(path.to_owned(), error)),
     }
@@ -389,9 +391,14 @@ fn failed(dir: &Path, error: heed::Error) -> Error {
     let what = match error {
         heed::Error::Io(error) => return Error::Io(dir.join(DATA), error),
         heed::Error::Mdb(MdbError::MapFull) => {
-            format!("the dbm store is full, at {} GiB; end sessions with htsession, or give some sections another SessionDir", lmdb::MAP >> 30)
+            format!(
+                "the dbm store is full, at {} GiB; end sessions with htsession, or give some sections another SessionDir",
+                lmdb::MAP >> 30
+            )
         }
-        heed::Error::Mdb(MdbError::ReadersFull) => "all places for readers are taken; stop and start httpd, so that it makes more".to_owned(),
+        heed::Error::Mdb(MdbError::ReadersFull) => {
+            "all places for readers are taken; stop and start httpd, so that it makes more".to_owned()
+        }
         heed::Error::Mdb(
             error @ (MdbError::Invalid | MdbError::VersionMismatch | MdbError::Corrupted | MdbError::PageNotFound | MdbError::BadTxn),
         ) => format!("{DATA} is damaged ({error}); stop httpd and move the directory away, sessions begin anew"),

@@ -64,10 +64,8 @@ impl Gate {
 
     fn wait(&self, patience: Duration) -> Result<Turn<'_>> {
         let end = Instant::now() + patience;
-        let (mut taken, waited) = self
-            .free
-            .wait_timeout_while(self.taken(), patience, |taken| *taken)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (mut taken, waited) =
+            self.free.wait_timeout_while(self.taken(), patience, |taken| *taken).unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
             return Err(self.locked(patience));
         }

@@ -3,7 +3,7 @@
 //! * **load** takes no lock and no copy but the last: it reads a snapshot in the map.
 //! * **update** is a transaction of the one writer there is at a time: it reads, changes and commits within microseconds. Who dies in it
 //!   leaves what was committed before, and the next writer goes on.
-//! * **expiry** has an index, changed in the same transaction, so that cleaning looks at nothing that lives.
+//! * **expiry** has an index, changed in the same transaction: cleaning looks at what may have expired, and at nothing else.
 //!
 //! Nothing waits for the disk, except with [`Durability::Machine`]. What is promised: a killed process never damages or loses an acknowledged
 //! change; with `Machine` for all changes, neither does a crash of the machine. Without it such a crash may damage the whole file, since its pages
@@ -96,32 +96,30 @@ impl DbmStore {
 }
 
 impl Tables {
-    /// Stores a record and the row of its expiry in place of those of `old`.
-    fn put(self, writer: &mut RwTxn<'_>, key: &Key, blob: &Blob, old: Option<Timestamp>) -> heed::Result<()> {
-        self.records.put(writer, &key.0, &format::encode(key, blob))?;
-        if old == Some(blob.expires) {
-            return Ok(());
+    /// Writes over a record that has this row, and moves the row if it would come too late.
+    fn put(self, writer: &mut RwTxn<'_>, key: &Key, blob: &Blob, row: Timestamp) -> heed::Result<()> {
+        if row <= blob.expires {
+            return self.records.put(writer, &key.0, &format::encode(key, blob, row));
         }
-        if let Some(old) = old {
-            self.expiry.delete(writer, &format::row(old, key))?;
-        }
-        self.expiry.put(writer, &format::row(blob.expires, key), &[])
+        self.expiry.delete(writer, &format::row(row, key))?;
+        self.put_with_row(writer, key, blob)
     }
 
-    fn remove(self, writer: &mut RwTxn<'_>, key: &Key, expires: Timestamp) -> heed::Result<()> {
-        self.records.delete(writer, &key.0)?;
-        self.expiry.delete(writer, &format::row(expires, key)).map(drop)
+    /// Writes a record, with a row at its expiry.
+    fn put_with_row(self, writer: &mut RwTxn<'_>, key: &Key, blob: &Blob) -> heed::Result<()> {
+        self.records.put(writer, &key.0, &format::encode(key, blob, blob.expires))?;
+        self.expiry.put(writer, &format::row(blob.expires, key), &[])
     }
 
     /// Takes a record out of the way, for inspection, with its row if there is one.
     fn put_aside(self, writer: &mut RwTxn<'_>, key: &Key) -> heed::Result<()> {
         let Some(record) = self.records.get(writer, &key.0)? else { return Ok(()) };
-        let expires = format::claimed_expiry(record);
+        let row = format::claimed_row(record);
         let kept = sweep::put_aside_now(record);
         self.aside.put(writer, &key.0, &kept)?;
         self.records.delete(writer, &key.0)?;
-        if let Some(expires) = expires {
-            self.expiry.delete(writer, &format::row(expires, key))?;
+        if let Some(row) = row {
+            self.expiry.delete(writer, &format::row(row, key))?;
         }
         Ok(())
     }
@@ -129,7 +127,7 @@ impl Tables {
 
 impl Store for DbmStore {
     fn create(&self, key: &Key, blob: &Blob, durability: Durability) -> Result<bool> {
-        let record = format::encode(key, blob);
+        let record = format::encode(key, blob, blob.expires);
         self.write(durability, |tables, writer| {
             match tables.records.put_with_flags(writer, PutFlags::NO_OVERWRITE, &key.0, &record) {
                 Err(heed::Error::Mdb(heed::MdbError::KeyExist)) => return Ok(Verdict::Abort(false)),
@@ -145,7 +143,7 @@ impl Store for DbmStore {
             let record = tables.records.get(snapshot, &key.0)?;
             Ok(record.map(|record| format::decode(key, record)))
         })?;
-        found.map(|blob| blob.ok_or_else(|| self.corrupt(key))).transpose()
+        found.map(|stored| stored.map(|stored| stored.blob).ok_or_else(|| self.corrupt(key))).transpose()
     }
 
     fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
@@ -155,15 +153,16 @@ impl Store for DbmStore {
                 return Ok(Verdict::Abort(Outcome::Kept));
             };
             let old = format::decode(key, record).ok_or_else(|| self.corrupt(key))?;
-            match change(Some(&old)) {
+            match change(Some(&old.blob)) {
                 Change::Keep => Ok(Verdict::Abort(Outcome::Kept)),
                 Change::Delete => {
-                    tables.remove(writer, key, old.expires)?;
+                    tables.records.delete(writer, &key.0)?;
+                    tables.expiry.delete(writer, &format::row(old.row, key))?;
                     Ok(Verdict::Commit(Outcome::Deleted))
                 }
                 // What was there before lies in a page that is free now, and that nothing of ours reads.
                 Change::Write(blob) | Change::Replace(blob) => {
-                    tables.put(writer, key, &blob, Some(old.expires))?;
+                    tables.put(writer, key, &blob, old.row)?;
                     Ok(Verdict::Commit(Outcome::Written))
                 }
             }
@@ -173,7 +172,7 @@ impl Store for DbmStore {
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {
         self.write(Durability::Process, |tables, writer| {
             let Some(record) = tables.records.get(writer, &key.0)? else { return Ok(Verdict::Abort(())) };
-            if format::decode(key, record).is_some_and(|blob| !is_damaged(&blob)) {
+            if format::decode(key, record).is_some_and(|stored| !is_damaged(&stored.blob)) {
                 return Ok(Verdict::Abort(()));
             }
             tables.put_aside(writer, key)?;

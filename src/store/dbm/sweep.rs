@@ -45,13 +45,7 @@ struct Batch {
     more: bool,
 }
 
-pub fn sweep(
-    store: &DbmStore,
-    before: Timestamp,
-    slice: Duration,
-    from: &Cursor,
-    deleted: &mut dyn FnMut(&Key, &Blob),
-) -> Result<Sweep> {
+pub fn sweep(store: &DbmStore, before: Timestamp, slice: Duration, from: &Cursor, deleted: &mut dyn FnMut(&Key, &Blob)) -> Result<Sweep> {
     let end = Instant::now() + slice;
     let environment = store.environment()?;
     let mut done = Sweep::default();
@@ -82,11 +76,11 @@ pub fn sweep(
     Ok(done)
 }
 
-/// Whether anything has expired: asked without keeping a writer from work.
+/// Whether anything may have expired: asked without keeping a writer from work.
 fn is_due(environment: &Environment, before: Timestamp) -> Result<bool> {
     environment.read(|tables, snapshot| {
         let first = tables.expiry.first(snapshot)?;
-        Ok(first.is_some_and(|(row, _)| read_row(row).is_none_or(|(expires, _)| expires < before)))
+        Ok(first.is_some_and(|(row, _)| read_row(row).is_none_or(|(row_time, _)| row_time < before)))
     })
 }
 
@@ -98,7 +92,7 @@ fn remove_expired(tables: Tables, writer: &mut RwTxn<'_>, before: Timestamp, end
         let Some((row, _)) = tables.expiry.first(writer)? else { break };
         let row = row.to_vec();
         let entry = read_row(&row);
-        if entry.is_some_and(|(expires, _)| expires >= before) {
+        if entry.is_some_and(|(row_time, _)| row_time >= before) {
             break;
         }
         if number > 0 && (number >= RECORDS || bytes >= BYTES || Instant::now() >= end) {
@@ -106,15 +100,17 @@ fn remove_expired(tables: Tables, writer: &mut RwTxn<'_>, before: Timestamp, end
             break;
         }
         tables.expiry.delete(writer, &row)?;
-        let Some((expires, key)) = entry else { continue };
+        let Some((row_time, key)) = entry else { continue };
         let Some(record) = tables.records.get(writer, &key.0)? else { continue };
         bytes += record.len();
         match format::decode(&key, record) {
             // The row of a record that was damaged and has come back: its own tells.
-            Some(blob) if blob.expires != expires => tables.expiry.put(writer, &format::row(blob.expires, &key), &[])?,
-            Some(blob) => {
+            Some(stored) if stored.row != row_time => tables.expiry.put(writer, &format::row(stored.row, &key), &[])?,
+            // It was used since: its row follows now.
+            Some(stored) if stored.blob.expires >= before => tables.put_with_row(writer, &key, &stored.blob)?,
+            Some(stored) => {
                 tables.records.delete(writer, &key.0)?;
-                batch.deleted.push((key, blob));
+                batch.deleted.push((key, stored.blob));
             }
             None => {
                 tables.put_aside(writer, &key)?;
@@ -178,9 +174,15 @@ pub fn each(store: &DbmStore, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> Res
     let environment = store.environment()?;
     let mut last: Option<Vec<u8>> = None;
     loop {
-        let batch = some(environment, |tables| tables.records, last.as_deref(), |_, _, key, record| {
-            Ok(read_key(key).map(|key| (key, format::decode(&key, record).map_or(Entry::Corrupt, Entry::Blob))))
-        })?;
+        let batch = some(
+            environment,
+            |tables| tables.records,
+            last.as_deref(),
+            |_, _, key, record| {
+                let entry = |key: &Key| format::decode(key, record).map_or(Entry::Corrupt, |stored| Entry::Blob(stored.blob));
+                Ok(read_key(key).map(|key| (key, entry(&key))))
+            },
+        )?;
         let Some((end, _)) = batch.last() else { return Ok(()) };
         last = Some(end.clone());
         for (key, entry) in batch.into_iter().filter_map(|(_, entry)| entry) {
@@ -194,9 +196,9 @@ pub fn each(store: &DbmStore, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> Res
 /// What a look at everything found beside the records themselves.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// Whole records that the index does not know: no cleaning would ever come to them.
+    /// Whole records that the index does not know, or not in time: no cleaning would come to them.
     pub unindexed: Vec<Key>,
-    /// Rows of the index that lead to no record of that expiry.
+    /// Rows of the index that lead to no record that says so.
     pub adrift: u64,
     /// Damaged records that were put aside, and when.
     pub put_aside: Vec<(Key, Timestamp)>,
@@ -210,19 +212,34 @@ impl DbmStore {
     pub fn survey(&self) -> Result<Survey> {
         let environment = self.environment()?;
         let mut survey = Survey::default();
-        walk(environment, |tables| tables.records, |tables, snapshot, key, record| {
-            let Some((key, blob)) = read_key(key).and_then(|key| Some((key, format::decode(&key, record)?))) else { return Ok(None) };
-            let row = tables.expiry.get(snapshot, &format::row(blob.expires, &key))?;
-            Ok(row.is_none().then_some(key))
-        }, |key| survey.unindexed.extend(key))?;
-        walk(environment, |tables| tables.expiry, |tables, snapshot, row, _| {
-            let Some((expires, key)) = read_row(row) else { return Ok(true) };
-            let record = tables.records.get(snapshot, &key.0)?;
-            Ok(record.and_then(format::claimed_expiry) != Some(expires))
-        }, |adrift| survey.adrift += u64::from(adrift))?;
-        walk(environment, |tables| tables.aside, |_, _, key, kept| Ok(read_key(key).map(|key| (key, since(kept)))), |kept| {
-            survey.put_aside.extend(kept);
-        })?;
+        walk(
+            environment,
+            |tables| tables.records,
+            |tables, snapshot, key, record| {
+                let Some((key, stored)) = read_key(key).and_then(|key| Some((key, format::decode(&key, record)?))) else { return Ok(None) };
+                let row = tables.expiry.get(snapshot, &format::row(stored.row, &key))?;
+                Ok((row.is_none() || stored.row > stored.blob.expires).then_some(key))
+            },
+            |key| survey.unindexed.extend(key),
+        )?;
+        walk(
+            environment,
+            |tables| tables.expiry,
+            |tables, snapshot, row, _| {
+                let Some((row_time, key)) = read_row(row) else { return Ok(true) };
+                let record = tables.records.get(snapshot, &key.0)?;
+                Ok(record.and_then(format::claimed_row) != Some(row_time))
+            },
+            |adrift| survey.adrift += u64::from(adrift),
+        )?;
+        walk(
+            environment,
+            |tables| tables.aside,
+            |_, _, key, kept| Ok(read_key(key).map(|key| (key, since(kept)))),
+            |kept| {
+                survey.put_aside.extend(kept);
+            },
+        )?;
         Ok(survey)
     }
 
