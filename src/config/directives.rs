@@ -25,7 +25,7 @@ const fn row(
 pub static DIRECTIVES: [Directive<Config>; 31] = [
     row(c"Session", Everywhere, Flag(|c, on| c.switch = Some(Switch::Said(on))), c"On or Off: whether this part of the site has sessions"),
     row(c"SessionDir", NotHtaccess, One(session_dir), c"directory of the session files; alone it means SessionStore file"),
-    row(c"SessionStore", NotHtaccess, One(session_store), c"file (in SessionDir), or stock: leave it to the stock store modules"),
+    row(c"SessionStore", NotHtaccess, One(session_store), c"file or dbm (in SessionDir), or stock: leave it to the stock store modules"),
     row(
         c"SessionTimeout",
         Everywhere,
@@ -193,8 +193,9 @@ fn session_dir(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
 fn session_store(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
     let kind = match word.to_ascii_lowercase().as_str() {
         "file" => StoreKind::File,
+        "dbm" => StoreKind::Dbm,
         "stock" => StoreKind::Stock,
-        _ => return Err(format!("knows file and stock, not '{word}'")),
+        _ => return Err(format!("knows file, dbm and stock, not '{word}'")),
     };
     if kind != StoreKind::Stock {
         config.imply();

@@ -16,7 +16,10 @@ pub struct Store {
     is_files: bool,
 }
 
-pub const STORES: [Store; 1] = [Store { name: "file", conf: "SessionDir @DIR@", is_files: true }];
+pub const STORES: [Store; 2] = [
+    Store { name: "file", conf: "SessionDir @DIR@", is_files: true },
+    Store { name: "dbm", conf: "SessionDir @DIR@\nSessionStore dbm", is_files: false },
+];
 
 /// What a case cannot do without, each with all before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,10 +120,16 @@ impl Subject {
         }
     }
 
-    /// For what else a case wants to set up. The page reads and writes through the C interface only, so it needs no notes.
+    /// For what else a case wants to set up.
     pub fn setup(&self, conf: &str) -> Setup {
-        let Subject::Ours(store, mpm) = self else { panic!("this case needs power over the server") };
-        Httpd::with(*mpm).conf(store.conf).conf("<Location /conform>\nSessionNotes Off\n</Location>").conf(conf)
+        let Subject::Ours(_, mpm) = self else { panic!("this case needs power over the server") };
+        Httpd::with(*mpm).conf(&self.conf()).conf(conf)
+    }
+
+    /// What every configuration begins with. The page reads and writes through the C interface only, so it needs no notes.
+    pub fn conf(&self) -> String {
+        let Subject::Ours(store, _) = self else { panic!("this case needs power over the server") };
+        format!("{}\n<Location /conform>\nSessionNotes Off\n</Location>", store.conf)
     }
 
     pub fn start(setup: Setup) -> Server {
