@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mod_session_rs::store::{Change, Cursor, Durability, Outcome};
+use mod_session_rs::store::{Change, Cursor, Durability, Error, Outcome};
 
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 
@@ -47,6 +47,8 @@ enum Act {
     Delete,
     /// Dies while it has the record.
     Die,
+    /// Writes where there is no room: dies of it, or is told that nothing was stored.
+    Cramped,
 }
 
 struct Worker {
@@ -137,7 +139,7 @@ impl Worker {
         let usual = getrlimit(Resource::Fsize);
         let current = Some(LEAST_LIMIT + self.random.below(size + 1));
         setrlimit(Resource::Fsize, Rlimit { current, ..usual }).expect("a limit may be lowered");
-        self.change(record, Act::Write);
+        self.change(record, Act::Cramped);
         setrlimit(Resource::Fsize, usual).expect("and raised up to its maximum");
     }
 
@@ -179,6 +181,7 @@ impl Worker {
                 judge.ledger.deleted(record, *me, Mark { epoch: state.epoch, n: state.total });
             }
             (Ok(_), _) => tally.loads += 1,
+            (Err(Error::Io(..)), _) if act == Act::Cramped => there = true,
             (Err(error), _) => {
                 judge.failed(record, &format!("{act:?}"), &error);
                 there = true;
@@ -215,6 +218,8 @@ impl Worker {
                     self.tally.swept += slice.deleted;
                     next = slice.next;
                 }
+                // It does not wait for long: whoever died with the lock may wait for the processor before it ends.
+                Err(Error::Locked(..)) => break,
                 Err(error) => return self.judge.unclean(&error.to_string()),
             }
         }

@@ -18,7 +18,7 @@ const BYTES: usize = 1 << 20;
 /// And then they have this long to come before the next.
 const REST: Duration = Duration::from_micros(300);
 /// A sweep waits for its turn, but no longer than a child that ends may wait for it.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Among the records, the names of the other databases.
 const NAMES: u64 = 2;
 /// Damaged records are kept for inspection this long.
