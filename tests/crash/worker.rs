@@ -7,13 +7,14 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mod_session_rs::store::{Change, Cursor, Durability, Error, Outcome};
+use mod_session_rs::session::Timestamp;
+use mod_session_rs::store::{Blob, Change, Cursor, Durability, Error, Outcome};
 
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 
 use crate::judge::{Judge, Subject, store_path};
 use crate::ledger::{Mark, Tally};
-use crate::payload::{KINDS, Random, SWEEP_BEFORE, State, WRITERS, any_long_record, any_record, key};
+use crate::payload::{KINDS, LIVING, Random, SWEEP_BEFORE, State, WRITERS, any_key, any_long_record, any_record, key};
 
 pub const ROLE: &str = "MSRS_CRASH_ROLE";
 pub const PLACE: &str = "MSRS_CRASH_PLACE";
@@ -96,7 +97,30 @@ impl Worker {
         }
     }
 
+    /// Records that nobody else knows come, get another expiry and go, so that much of what is written is the index. Whatever a death leaves of
+    /// one stays as it is.
+    fn busy_the_index(&mut self) {
+        let Worker { judge, random, .. } = self;
+        let key = any_key(random);
+        let life = |random: &mut Random| Timestamp(LIVING + random.below(1 << 30));
+        let mut blob = Blob { expires: life(random), bytes: vec![7; 300] };
+        let mut done = judge.store.create(&key, &blob, Durability::Process).map(drop);
+        for _ in 0..2 {
+            blob.expires = life(random);
+            done = done.and_then(|()| judge.store.update(&key, Durability::Process, &mut |_| Change::Write(blob.clone())).map(drop));
+        }
+        if random.below(4) > 0 {
+            done = done.and_then(|()| judge.store.update(&key, Durability::Process, &mut |_| Change::Delete).map(drop));
+        }
+        if let Err(error) = done {
+            judge.unclean(&error.to_string());
+        }
+    }
+
     fn write_something(&mut self) {
+        if Subject::told() == Subject::Dbm && self.random.below(4) == 0 {
+            return self.busy_the_index();
+        }
         let record = any_record(&mut self.random);
         let mortal = KINDS[record].mortal;
         let there = match self.random.below(1000) {
