@@ -74,7 +74,7 @@ fn a_killed_process_never_harms_the_dbm_store_and_the_next_writer_goes_on() {
     assert_eq!(storm.survey(), Survey::default(), "records and index disagree");
     assert!(enough(&summary.progress), "only {summary}");
     // Who dies in a transaction keeps nobody waiting.
-    assert!(summary.longest_stall() < Duration::from_secs(4), "{summary}");
+    assert!(summary.longest_stall() < Duration::from_secs(5), "{summary}");
 }
 
 /// The same check with the store's checksum switched off: it must find torn records, else the run above shows nothing.

@@ -14,7 +14,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use mod_session_rs::session::{Timestamp, Value};
-use mod_session_rs::store::{Change, Durability, Outcome, Store};
+use mod_session_rs::store::{Change, Durability, Outcome};
 use room::{Answer, Room, SECOND, now};
 use serde_json::json;
 

@@ -10,7 +10,7 @@ pub const WRITERS: usize = 4;
 const WORDS: usize = 6 + WRITERS;
 pub const HEAD: usize = WORDS * 8;
 /// A time that no sweep of the storm reaches.
-const LIVING: u64 = 1 << 60;
+pub const LIVING: u64 = 1 << 60;
 /// A time that every sweep of the storm has passed.
 const DOOMED: u64 = 1;
 pub const SWEEP_BEFORE: Timestamp = Timestamp(1000);
@@ -55,6 +55,12 @@ pub const KINDS: [Kind; 14] = [
 pub fn key(number: usize) -> Key {
     let mut bytes = [0; 32];
     Random(number as u64).fill(&mut bytes);
+    Key(bytes)
+}
+
+pub fn any_key(random: &mut Random) -> Key {
+    let mut bytes = [0; 32];
+    random.fill(&mut bytes);
     Key(bytes)
 }
 

@@ -7,13 +7,14 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mod_session_rs::store::{Change, Cursor, Durability, Outcome};
+use mod_session_rs::session::Timestamp;
+use mod_session_rs::store::{Blob, Change, Cursor, Durability, Error, Outcome};
 
 use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 
 use crate::judge::{Judge, Subject, store_path};
 use crate::ledger::{Mark, Tally};
-use crate::payload::{KINDS, Random, SWEEP_BEFORE, State, WRITERS, any_long_record, any_record, key};
+use crate::payload::{KINDS, LIVING, Random, SWEEP_BEFORE, State, WRITERS, any_key, any_long_record, any_record, key};
 
 pub const ROLE: &str = "MSRS_CRASH_ROLE";
 pub const PLACE: &str = "MSRS_CRASH_PLACE";
@@ -47,6 +48,8 @@ enum Act {
     Delete,
     /// Dies while it has the record.
     Die,
+    /// Writes where there is no room: dies of it, or is told that nothing was stored.
+    Cramped,
 }
 
 struct Worker {
@@ -94,7 +97,30 @@ impl Worker {
         }
     }
 
+    /// Records that nobody else knows come, get another expiry and go, so that much of what is written is the index. Whatever a death leaves of
+    /// one stays as it is.
+    fn busy_the_index(&mut self) {
+        let Worker { judge, random, .. } = self;
+        let key = any_key(random);
+        let life = |random: &mut Random| Timestamp(LIVING + random.below(1 << 30));
+        let mut blob = Blob { expires: life(random), bytes: vec![7; 300] };
+        let mut done = judge.store.create(&key, &blob, Durability::Process).map(drop);
+        for _ in 0..2 {
+            blob.expires = life(random);
+            done = done.and_then(|()| judge.store.update(&key, Durability::Process, &mut |_| Change::Write(blob.clone())).map(drop));
+        }
+        if random.below(4) > 0 {
+            done = done.and_then(|()| judge.store.update(&key, Durability::Process, &mut |_| Change::Delete).map(drop));
+        }
+        if let Err(error) = done {
+            judge.unclean(&error.to_string());
+        }
+    }
+
     fn write_something(&mut self) {
+        if Subject::told() == Subject::Dbm && self.random.below(4) == 0 {
+            return self.busy_the_index();
+        }
         let record = any_record(&mut self.random);
         let mortal = KINDS[record].mortal;
         let there = match self.random.below(1000) {
@@ -137,7 +163,7 @@ impl Worker {
         let usual = getrlimit(Resource::Fsize);
         let current = Some(LEAST_LIMIT + self.random.below(size + 1));
         setrlimit(Resource::Fsize, Rlimit { current, ..usual }).expect("a limit may be lowered");
-        self.change(record, Act::Write);
+        self.change(record, Act::Cramped);
         setrlimit(Resource::Fsize, usual).expect("and raised up to its maximum");
     }
 
@@ -179,6 +205,7 @@ impl Worker {
                 judge.ledger.deleted(record, *me, Mark { epoch: state.epoch, n: state.total });
             }
             (Ok(_), _) => tally.loads += 1,
+            (Err(Error::Io(..)), _) if act == Act::Cramped => there = true,
             (Err(error), _) => {
                 judge.failed(record, &format!("{act:?}"), &error);
                 there = true;
@@ -215,6 +242,8 @@ impl Worker {
                     self.tally.swept += slice.deleted;
                     next = slice.next;
                 }
+                // It does not wait for long: whoever died with the lock may wait for the processor before it ends.
+                Err(Error::Locked(..)) => break,
                 Err(error) => return self.judge.unclean(&error.to_string()),
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mod_session_rs::session::Value;
 use mod_session_rs::store::directory::{self, Kind};
-use mod_session_rs::store::{Change, Durability, Store};
+use mod_session_rs::store::{Change, Durability};
 use serde_json::json;
 
 use crate::COMMANDS;
@@ -105,7 +105,7 @@ fn whoever_writes_for_too_long_is_named_and_who_looks_does_not_wait() {
         scope.spawn(move || {
             store.update(&key(1), Durability::Process, &mut |_| {
                 begun.send(()).unwrap();
-                drop(ended.recv_timeout(Duration::from_secs(60)));
+                let _ = ended.recv_timeout(Duration::from_secs(60));
                 Change::Keep
             })
         });

@@ -1,43 +1,19 @@
 //! The LMDB environment of a directory: opened on first use, once in a process, and again if it was replaced.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
-use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, MdbError, RoTxn, RwTxn};
-use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fstat, open};
-use rustix::io::Errno;
+use heed::{MdbError, RoTxn, RwTxn};
 
+use super::files::{DATA, LOCK, identity, is_made, mend_length, missing_length, refuse_foreign, set_room_aside};
 use super::gate::{self, Gate, PATIENCE};
+use super::tables::{self, Tables};
 use super::{Error, Result};
 use crate::lmdb;
-use crate::store::directory::{self, Kind, MARKER};
-use crate::store::file::is_ours;
-
-pub const DATA: &str = "data.mdb";
-pub const LOCK: &str = "lock.mdb";
-/// All that lies in a directory of this store.
-pub const FILES: [&str; 4] = [MARKER, DATA, LOCK, gate::NAME];
-
-type Table = Database<'static, Bytes, Bytes>;
-
-/// The databases of an environment.
-#[derive(Clone, Copy)]
-pub struct Tables {
-    /// Key to record: the main database, so that a commit has one page less to write. The names of the others are in it too.
-    pub records: Table,
-    /// Rows of expiry and key, in the order of time, to nothing.
-    pub expiry: Table,
-    /// Key to the time when it was put aside and a damaged record.
-    pub aside: Table,
-}
-
-const NAMES: [Option<&str>; 3] = [None, Some("expiry"), Some("aside")];
+use crate::store::directory::{self, Kind};
 
 /// What stops a transaction.
 pub enum Trouble {
@@ -247,7 +223,7 @@ impl Opened {
         let options = lmdb::Options { readers: terms.readers, databases: 2, read_only };
         let environment = lmdb::open(dir, &options).map_err(failed)?;
         let is_short = missing_length(&environment, dir)?.is_some();
-        let tables = if is_short { None } else { known(&environment).map_err(failed)? };
+        let tables = if is_short { None } else { tables::known(&environment).map_err(failed)? };
         let tables = match (tables, turn) {
             (Some(tables), _) => tables,
             (None, _) if read_only => {
@@ -257,7 +233,7 @@ impl Opened {
             (None, turn) => {
                 let _turn = if let Some(turn) = turn { turn } else { gate.enter(PATIENCE)? };
                 mend_length(&environment, dir)?;
-                make(&environment).map_err(failed)?
+                tables::make(&environment).map_err(failed)?
             }
         };
         let files = identity(dir)?;
@@ -293,101 +269,8 @@ impl Opened {
     }
 }
 
-/// How long the file of the data should be, if it is shorter than its pages say.
-fn missing_length(environment: &lmdb::Environment, dir: &Path) -> Result<Option<u64>> {
-    let pages = environment.info().last_page_number as u64 + 1;
-    let wanted = pages.saturating_mul(environment.unnamed_database_stat().page_size.into());
-    let found = std::fs::metadata(dir.join(DATA)).map_err(|error| Error::Io(dir.join(DATA), error))?;
-    Ok((found.len() < wanted).then_some(wanted))
-}
-
-/// A crash of the machine may leave the file too short, and to touch what is behind the end of a mapped file is a deadly signal. What is missing
-/// is zeroes then, which LMDB takes for the damage that it is. The caller has his turn; in a transaction nobody else writes.
-fn mend_length(environment: &lmdb::Environment, dir: &Path) -> Result<()> {
-    let failed = |error| failed(dir, error);
-    let _writer = environment.write_txn().map_err(failed)?;
-    match missing_length(environment, dir)? {
-        Some(length) if length > lmdb::MAP as u64 => Err(failed(heed::Error::Mdb(MdbError::Corrupted))),
-        Some(length) => {
-            let file = environment.try_clone_inner_file().map_err(failed)?;
-            file.set_len(length).map_err(|error| Error::Io(dir.join(DATA), error))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Device and inode of data and locks: while they are these, what others write is what we read.
-fn identity(dir: &Path) -> Result<[(u64, u64); 2]> {
-    let of = |name: &str| {
-        let path = dir.join(name);
-        std::fs::symlink_metadata(&path).map(|found| (found.dev(), found.ino())).map_err(|error| Error::Io(path, error))
-    };
-    Ok([of(DATA)?, of(LOCK)?])
-}
-
-/// Something else under the name of one of our files.
-fn refuse_foreign(path: &Path) -> Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if is_ours(&found) => Ok(()),
-        Ok(_) => {
-            Err(Error::Unusable(format!("{}: it is no file of the dbm store, or has another link or owner; move it away", path.display())))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::Io(path.to_owned(), error)),
-    }
-}
-
-fn is_made(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| found.len() > 0)
-}
-
-/// LMDB maps its locks and writes into the map: on a disk that is full by then, that would be a deadly signal. So the room is taken before. The
-/// size of one that is in use is never changed. This process does not have it open: to close it would give its locks away.
-fn set_room_aside(lock: &Path, readers: u32) -> Result<()> {
-    let io = |errno: Errno| Error::Io(lock.to_owned(), errno.into());
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = open(lock, flags, Mode::RUSR | Mode::WUSR).map_err(io)?;
-    let size = match fstat(&file).map_err(io)?.st_size {
-        0 => (u64::from(readers) + 1) * SLOT + HEAD,
-        size => size.cast_unsigned(),
-    };
-    match fallocate(&file, FallocateFlags::empty(), 0, size) {
-        Err(Errno::OPNOTSUPP) | Ok(()) => Ok(()),
-        Err(errno) => Err(io(errno)),
-    }
-}
-
-/// Of the file of locks: what a reader needs, and more than all before them does.
-const SLOT: u64 = 64;
-const HEAD: u64 = 4096;
-
-/// The tables, if they were made.
-fn known(environment: &lmdb::Environment) -> heed::Result<Option<Tables>> {
-    let opened = environment.open_databases_and_commit(environment.read_txn()?, |databases, snapshot| {
-        let mut tables = [None; 3];
-        for (table, name) in tables.iter_mut().zip(NAMES) {
-            *table = databases.open_database::<Bytes, Bytes>(snapshot, name)?;
-        }
-        heed::Result::Ok(CommitOrAbort::<_, ()>::Commit(tables))
-    })?;
-    let tables = opened.commit().unwrap_or_default();
-    Ok(match tables {
-        [Some(records), Some(expiry), Some(aside)] => Some(Tables { records, expiry, aside }),
-        _ => None,
-    })
-}
-
-fn make(environment: &lmdb::Environment) -> heed::Result<Tables> {
-    let made = environment.create_databases_and_commit(environment.write_txn()?, |databases, writer| {
-        let mut make = |name| databases.create_database::<Bytes, Bytes>(writer, name);
-        let tables = (make(NAMES[0])?, make(NAMES[1])?, make(NAMES[2])?);
-        heed::Result::Ok(CommitOrAbort::<_, heed::Error>::Commit(tables))
-    })?;
-    let (records, expiry, aside) = std::result::Result::from(made)?;
-    Ok(Tables { records, expiry, aside })
-}
-
-fn failed(dir: &Path, error: heed::Error) -> Error {
+/// An error of LMDB as an administrator should read it.
+pub fn failed(dir: &Path, error: heed::Error) -> Error {
     let what = match error {
         heed::Error::Io(error) => return Error::Io(dir.join(DATA), error),
         heed::Error::Mdb(MdbError::MapFull) => {

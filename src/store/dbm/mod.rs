@@ -10,9 +10,11 @@
 //! reach the disk in any order.
 
 mod environment;
+mod files;
 mod format;
 mod gate;
 mod sweep;
+mod tables;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,10 +25,11 @@ use once_cell::sync::OnceCell;
 
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
-pub use environment::FILES;
-use environment::{Environment, Tables, Terms, Trouble, Verdict};
+use environment::{Environment, Terms, Trouble, Verdict};
+pub use files::FILES;
 use gate::PATIENCE;
 pub use sweep::Survey;
+use tables::Tables;
 
 /// Enough for a tool beside a server.
 const READERS: u32 = 256;
@@ -91,37 +94,7 @@ impl DbmStore {
     }
 
     fn corrupt(&self, key: &Key) -> Error {
-        Error::Corrupt(self.dir.join(format!("{}:{}", environment::DATA, key.hex())))
-    }
-}
-
-impl Tables {
-    /// Writes over a record that has this row, and moves the row if it would come too late.
-    fn put(self, writer: &mut RwTxn<'_>, key: &Key, blob: &Blob, row: Timestamp) -> heed::Result<()> {
-        if row <= blob.expires {
-            return self.records.put(writer, &key.0, &format::encode(key, blob, row));
-        }
-        self.expiry.delete(writer, &format::row(row, key))?;
-        self.put_with_row(writer, key, blob)
-    }
-
-    /// Writes a record, with a row at its expiry.
-    fn put_with_row(self, writer: &mut RwTxn<'_>, key: &Key, blob: &Blob) -> heed::Result<()> {
-        self.records.put(writer, &key.0, &format::encode(key, blob, blob.expires))?;
-        self.expiry.put(writer, &format::row(blob.expires, key), &[])
-    }
-
-    /// Takes a record out of the way, for inspection, with its row if there is one.
-    fn put_aside(self, writer: &mut RwTxn<'_>, key: &Key) -> heed::Result<()> {
-        let Some(record) = self.records.get(writer, &key.0)? else { return Ok(()) };
-        let row = format::claimed_row(record);
-        let kept = sweep::put_aside_now(record);
-        self.aside.put(writer, &key.0, &kept)?;
-        self.records.delete(writer, &key.0)?;
-        if let Some(row) = row {
-            self.expiry.delete(writer, &format::row(row, key))?;
-        }
-        Ok(())
+        Error::Corrupt(self.dir.join(format!("{}:{}", files::DATA, key.hex())))
     }
 }
 

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use heed::RwTxn;
 
-use super::environment::{Environment, FILES, Tables, Trouble, Verdict};
+use super::environment::{Environment, Trouble, Verdict};
+use super::files::FILES;
 use super::format::{self, read_key, read_row};
+use super::tables::{Table, Tables};
 use super::{Blob, Cursor, DbmStore, Durability, Entry, Result, Sweep};
 use crate::session::time::MICROS;
 use crate::session::{Key, Timestamp};
@@ -18,7 +20,7 @@ const BYTES: usize = 1 << 20;
 /// And then they have this long to come before the next.
 const REST: Duration = Duration::from_micros(300);
 /// A sweep waits for its turn, but no longer than a child that ends may wait for it.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Among the records, the names of the other databases.
 const NAMES: u64 = 2;
 /// Damaged records are kept for inspection this long.
@@ -150,7 +152,7 @@ fn foreign(store: &DbmStore) -> Option<std::path::PathBuf> {
 /// Copies out what lies behind `last`, as much as a short snapshot shows: a long one would keep all that is freed meanwhile.
 fn some<T>(
     environment: &Environment,
-    of: impl Fn(Tables) -> heed::Database<'static, heed::types::Bytes, heed::types::Bytes>,
+    of: impl Fn(Tables) -> Table,
     last: Option<&[u8]>,
     read: impl Fn(Tables, &heed::RoTxn<'_>, &[u8], &[u8]) -> heed::Result<T>,
 ) -> Result<Vec<(Vec<u8>, T)>> {
@@ -255,7 +257,7 @@ impl DbmStore {
 /// Shows all of a table to `read`, and what that makes of it to `show`.
 fn walk<T>(
     environment: &Environment,
-    of: impl Fn(Tables) -> heed::Database<'static, heed::types::Bytes, heed::types::Bytes>,
+    of: impl Fn(Tables) -> Table,
     read: impl Fn(Tables, &heed::RoTxn<'_>, &[u8], &[u8]) -> heed::Result<T>,
     mut show: impl FnMut(T),
 ) -> Result<()> {

@@ -1,11 +1,8 @@
+mod world;
+
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::time::Instant;
 
-use rustix::fs::{FlockOperation, flock};
-
-use super::environment::{DATA, LOCK};
 use super::*;
-use crate::store::directory::MARKER;
 
 const KEY: Key = Key([0x5a; 32]);
 const NOW: Durability = Durability::Process;
@@ -223,108 +220,6 @@ fn a_sweep_obeys_its_time_and_tells_each_deleted_after_it_is_gone() {
 }
 
 #[test]
-fn a_store_that_vanished_is_a_failure_and_one_made_again_is_used_again() {
-    let (place, store) = store();
-    let dir = place.path().join("sessions");
-    store.create(&KEY, &blob(9, b"x"), NOW).unwrap();
-    std::fs::rename(&dir, place.path().join("away")).unwrap();
-    assert!(store.load(&key(1)).unwrap_err().to_string().contains("missing"));
-    assert!(store.create(&key(1), &blob(9, b"y"), NOW).is_err());
-    std::fs::write(&dir, "not a directory").unwrap();
-    assert!(store.load(&KEY).is_err());
-    std::fs::remove_file(&dir).unwrap();
-    std::fs::create_dir(&dir).unwrap();
-    std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o700)).unwrap();
-    assert_eq!(store.load(&KEY).unwrap(), None);
-    assert!(store.create(&KEY, &blob(9, b"y"), NOW).unwrap());
-    // The old ones again.
-    std::fs::rename(&dir, place.path().join("other")).unwrap();
-    std::fs::rename(place.path().join("away"), &dir).unwrap();
-    write(&store, &KEY, &blob(9, b"z")).unwrap();
-    assert_eq!(store.load(&KEY).unwrap(), Some(blob(9, b"z")));
-}
-
-#[test]
-fn files_that_were_removed_while_they_were_in_use_are_made_anew() {
-    for name in [DATA, LOCK, "write.lock"] {
-        let (_place, store) = store();
-        store.create(&KEY, &blob(9, b"x"), NOW).unwrap();
-        std::fs::remove_file(store.dir.join(name)).unwrap();
-        assert!(store.create(&key(1), &blob(9, b"y"), NOW).unwrap(), "{name}");
-        assert_eq!(store.load(&KEY).unwrap().is_some(), name != DATA);
-    }
-}
-
-#[test]
-fn a_directory_of_another_store_and_files_that_are_not_ours_are_refused() {
-    let (place, store) = store();
-    std::fs::write(store.dir.join(MARKER), "file store 1\n").unwrap();
-    assert!(store.load(&KEY).unwrap_err().to_string().contains("another store"));
-    std::fs::remove_file(store.dir.join(MARKER)).unwrap();
-    assert_eq!(store.load(&KEY).unwrap(), None);
-    drop(store);
-    let dir = place.path().join("sessions");
-    let secret = place.path().join("secret");
-    for name in [DATA, LOCK, "write.lock"] {
-        std::fs::rename(dir.join(name), &secret).unwrap();
-        symlink(&secret, dir.join(name)).unwrap();
-        assert!(matches!(DbmStore::new(dir.clone()).load(&KEY), Err(Error::Unusable(why)) if why.contains(name)));
-        std::fs::remove_file(dir.join(name)).unwrap();
-        std::fs::rename(&secret, dir.join(name)).unwrap();
-    }
-    assert_eq!(DbmStore::new(dir).load(&KEY).unwrap(), None);
-}
-
-#[test]
-fn a_file_that_is_no_database_any_more_is_a_failure_and_no_crash() {
-    let (place, store) = store();
-    for n in 0..200 {
-        store.create(&key(n), &blob(9, &[7; 2000]), NOW).unwrap();
-    }
-    drop(store);
-    let data = place.path().join("sessions").join(DATA);
-    let whole = std::fs::read(&data).unwrap();
-    for (how, bytes) in [
-        ("garbage", b"garbage\n".repeat(10_000)),
-        ("cut behind its heads", whole[..8192].to_vec()),
-        ("cut in the middle", whole[..whole.len() / 2].to_vec()),
-        ("zeroes behind its heads", [&whole[..8192], &vec![0; whole.len() - 8192][..]].concat()),
-    ] {
-        std::fs::write(&data, &bytes).unwrap();
-        let store = DbmStore::new(place.path().join("sessions"));
-        let failures = (0..200).filter(|n| store.load(&key(*n)).is_err()).count();
-        assert!(failures > 0, "{how}: {failures}");
-        let told = (0..200).find_map(|n| store.load(&key(n)).err()).unwrap().to_string();
-        assert!(told.contains("SessionDir") && told.contains("move the directory away"), "{how}: {told}");
-    }
-}
-
-#[test]
-fn whoever_is_stopped_in_a_transaction_is_waited_for_for_some_seconds_only() {
-    let (_place, store) = store();
-    store.create(&KEY, &blob(1, b"x"), NOW).unwrap();
-    // What a stopped process of ours holds.
-    let holder = std::fs::File::open(store.dir.join("write.lock")).unwrap();
-    flock(&holder, FlockOperation::LockExclusive).unwrap();
-    let started = Instant::now();
-    assert_eq!(store.load(&KEY).unwrap(), Some(blob(1, b"x")), "readers wait for nobody");
-    assert!(store.sweep(Timestamp(9), Duration::ZERO, Cursor::default(), &mut |_, _| {}).is_err());
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
-    std::thread::scope(|scope| {
-        let waiters: Vec<_> = (0..3).map(|_| scope.spawn(|| write(&store, &KEY, &blob(2, b"y")))).collect();
-        for waiter in waiters {
-            assert!(matches!(waiter.join().unwrap(), Err(Error::Locked(..))));
-        }
-    });
-    assert!(started.elapsed() < Duration::from_secs(12), "they waited one after another: {:?}", started.elapsed());
-    let started = Instant::now();
-    assert!(write(&store, &KEY, &blob(2, b"y")).is_err());
-    assert!(started.elapsed() < Duration::from_secs(2), "it is known to be stuck: {:?}", started.elapsed());
-    flock(&holder, FlockOperation::Unlock).unwrap();
-    assert_eq!(write(&store, &KEY, &blob(3, b"z")).unwrap(), Outcome::Written);
-}
-
-#[test]
 fn a_panic_while_it_changes_a_record_changes_nothing_and_blocks_nobody() {
     let (_place, store) = store();
     store.create(&KEY, &blob(1, b"x"), NOW).unwrap();
@@ -364,48 +259,4 @@ fn a_change_waits_for_the_disk_if_it_or_all_are_to() {
         sweep(&store, 9);
         assert_eq!(waits(), synced, "a sweep waits as all do");
     }
-}
-
-const READER: &str = "MSRS_READER_OF";
-
-/// A process that reads, and does not come to an end.
-fn read_for_ever(dir: std::ffi::OsString) {
-    let store = DbmStore::new(dir.into());
-    let environment = store.environment().unwrap();
-    environment.read(|_, _| read_once_more(environment, 1)).unwrap();
-}
-
-fn read_once_more(environment: &Environment, number: u32) -> heed::Result<()> {
-    let deeper = environment.read(|_, _| read_once_more(environment, number + 1));
-    assert!(number > 200 && matches!(deeper, Err(Error::Failed(_))), "{number}: {deeper:?}");
-    println!("all places are taken");
-    loop {
-        std::thread::sleep(Duration::from_secs(1));
-        assert!(rustix::process::getppid().is_some_and(|parent| !parent.is_init()), "forgotten");
-    }
-}
-
-#[test]
-fn the_places_of_killed_readers_are_free_again() {
-    use std::io::{BufRead, BufReader};
-    use std::process::{Command, Stdio};
-    if let Some(dir) = std::env::var_os(READER) {
-        return read_for_ever(dir);
-    }
-    let (_place, store) = store();
-    store.create(&KEY, &blob(1, b"x"), NOW).unwrap();
-    let test = std::thread::current().name().unwrap().to_owned();
-    let mut reader = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &test, "--nocapture", "--test-threads=1"])
-        .env(READER, &store.dir)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(reader.stdout.take().unwrap()).lines();
-    assert!(lines.map_while(std::result::Result::ok).any(|line| line.contains("all places are taken")));
-    let full = store.load(&KEY).unwrap_err().to_string();
-    reader.kill().unwrap();
-    reader.wait().unwrap();
-    assert!(full.contains("places for readers") && full.contains("stop and start httpd"), "{full}");
-    assert_eq!(store.load(&KEY).unwrap(), Some(blob(1, b"x")));
 }
