@@ -4,6 +4,9 @@
 
 pub mod directory;
 pub mod file;
+pub mod lease;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 #[cfg(test)]
 mod conformance;
@@ -64,6 +67,9 @@ pub enum Error {
     /// Another process kept the record locked for longer than any of ours would.
     #[error("{0} stayed locked for {1:?}")]
     Locked(PathBuf, Duration),
+    /// The store answered with an error; the text names the store and the reason.
+    #[error("{0}")]
+    Failed(String),
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -148,4 +154,10 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store failed.
     fn each(&self, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> Result<()>;
+
+    /// Keeps the other servers that share the store off a session, for those requests that took the lease of this server before. `None`: the
+    /// store is of one server, whose own leases are enough.
+    fn lease(&self, _key: &Key, _label: &str, _wait: &lease::Wait<'_>) -> Option<lease::Answer> {
+        None
+    }
 }

@@ -1,0 +1,242 @@
+//! Leases in Redis, for the servers that share it: `lease:<key>` says who holds a session, `queue:<key>` who waits for it, in their order. Who
+//! gives a lease back hands it to the first of the queue, and wakes it by an element on a list of its own; that is a hint only, for who
+//! holds is said by the lease.
+//!
+//! One request of each server competes, so a lease belongs to a server rather than to a request: what a killed request left is taken by the next
+//! one of the same server at once. What a server left that is gone ends by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use data_encoding::HEXLOWER;
+use once_cell::sync::Lazy;
+
+use ::redis::{Cmd, RedisResult, Script};
+
+use super::renew::{Registry, Spawn, start};
+use super::{Error, Link, Result, Shared};
+use crate::session::Key;
+use crate::store::lease::{Answer, Lease, Refused, Wait};
+
+/// Hex digits of a token, and of an instance.
+const TOKEN: usize = 32;
+/// Bytes of what a lease says of its holder, for the log of another server.
+const LABEL: usize = 200;
+
+/// Who competes.
+#[derive(Clone, Default)]
+pub struct Host {
+    /// 32 hex digits, the same in all processes of a server, and in no other server.
+    pub instance: String,
+    /// How logs of other servers name this one.
+    pub name: String,
+    /// Starts the thread that renews leases; `None`: this program takes none.
+    pub spawn: Option<Spawn>,
+    pub timing: Timing,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// A lease ends so long after it was renewed last: where its server is gone, others wait for that.
+    pub lifetime: Duration,
+    /// So often it is renewed.
+    pub renewal: Duration,
+    /// Who is handed a lease takes it within this, or is gone.
+    pub hand_over: Duration,
+    /// So often who waits looks whether a hint was lost.
+    pub look: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        let [lifetime, renewal, hand_over, look] = [10_000, 3_000, 2_000, 250].map(Duration::from_millis);
+        Timing { lifetime, renewal, hand_over, look }
+    }
+}
+
+pub struct Leases {
+    pub host: Host,
+    pub registry: Registry,
+}
+
+impl Leases {
+    pub fn new(host: Host) -> Leases {
+        Leases { host, registry: Registry::default() }
+    }
+
+    pub fn is_wanted(&self) -> bool {
+        self.host.spawn.is_some()
+    }
+}
+
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// Takes the lease, or joins the queue if there is time, and answers who holds it; nil: it is taken. KEYS: lease, queue. ARGV: what the lease is
+/// to hold (token, instance, label), its lifetime, that of one handed over, how a list of hints begins, 1 to join.
+static ACQUIRE: Lazy<Script> = Lazy::new(|| {
+    Script::new(
+        "local lease, queue, mine = KEYS[1], KEYS[2], ARGV[1]
+        local token, instance = string.sub(mine, 1, 32), string.sub(mine, 33, 64)
+        local queued = false
+        for _, waiter in ipairs(redis.call('LRANGE', queue, 0, -1)) do
+            if string.sub(waiter, 1, 32) == token then queued = true
+            elseif string.sub(waiter, 33, 64) == instance then redis.call('LREM', queue, 0, waiter) end
+        end
+        local now = redis.call('GET', lease)
+        if not now then
+            local first = redis.call('LINDEX', queue, 0)
+            if first and string.sub(first, 1, 32) ~= token then
+                redis.call('LPOP', queue)
+                redis.call('SET', lease, first, 'PX', ARGV[3])
+                local wake = ARGV[4] .. string.sub(first, 1, 32)
+                redis.call('LPUSH', wake, 1)
+                redis.call('PEXPIRE', wake, ARGV[3])
+                now = first
+            end
+        end
+        if not now or string.sub(now, 33, 64) == instance then
+            if queued then redis.call('LREM', queue, 0, mine) end
+            redis.call('SET', lease, mine, 'PX', ARGV[2])
+            return false
+        end
+        if ARGV[5] == '1' then
+            if not queued then redis.call('RPUSH', queue, mine) end
+            redis.call('PEXPIRE', queue, ARGV[2])
+        end
+        return now",
+    )
+});
+
+/// Gives a lease back, or a place in its queue: 1 if it was held. KEYS: lease, queue. ARGV: what was to be held, the lifetime of one handed
+/// over, how a list of hints begins.
+static RELEASE: Lazy<Script> = Lazy::new(|| {
+    Script::new(
+        "local now = redis.call('GET', KEYS[1])
+        if not now or string.sub(now, 1, 32) ~= string.sub(ARGV[1], 1, 32) then
+            redis.call('LREM', KEYS[2], 0, ARGV[1])
+            return 0
+        end
+        local first = redis.call('LPOP', KEYS[2])
+        if not first then redis.call('DEL', KEYS[1]) return 1 end
+        redis.call('SET', KEYS[1], first, 'PX', ARGV[2])
+        local wake = ARGV[3] .. string.sub(first, 1, 32)
+        redis.call('LPUSH', wake, 1)
+        redis.call('PEXPIRE', wake, ARGV[2])
+        return 1",
+    )
+});
+
+/// What a request holds or waits for.
+pub struct Claim {
+    pub lease: String,
+    queue: String,
+    /// Token, instance, label.
+    pub value: String,
+}
+
+impl Claim {
+    fn token(&self) -> &str {
+        &self.value[..TOKEN]
+    }
+
+    fn acquire(&self, shared: &Shared, link: &mut Link, joins: bool) -> RedisResult<Option<Vec<u8>>> {
+        let timing = &shared.leases.host.timing;
+        let mut call = ACQUIRE.key(&self.lease);
+        call.key(&self.queue).arg(&self.value).arg(millis(timing.lifetime)).arg(millis(timing.hand_over));
+        call.arg(wake(shared)).arg(u8::from(joins)).invoke(&mut link.connection)
+    }
+
+    /// Sleeps until somebody hands the lease over, or for a time.
+    fn listen(&self, shared: &Shared, span: Duration) -> Result<()> {
+        let list = format!("{}{}", wake(shared), self.token());
+        let mut listen = Cmd::new();
+        listen.arg("BLPOP").arg(list).arg(span.as_secs_f64().max(0.001));
+        shared.pool.run(|link, _| listen.query::<Option<(String, String)>>(&mut link.connection).map(drop))
+    }
+
+    /// `true`: it was held, or perhaps, where the answer was lost.
+    pub fn release(&self, shared: &Shared) -> Result<bool> {
+        let hand_over = millis(shared.leases.host.timing.hand_over);
+        shared.pool.run(|link, again| {
+            let mut call = RELEASE.key(&self.lease);
+            call.key(&self.queue).arg(&self.value).arg(hand_over).arg(wake(shared));
+            call.invoke::<u8>(&mut link.connection).map(|held| held == 1 || again)
+        })
+    }
+}
+
+fn wake(shared: &Shared) -> String {
+    format!("{}wake:", shared.prefix)
+}
+
+struct Held {
+    shared: Arc<Shared>,
+    claim: Arc<Claim>,
+    /// Set by the thread that renews.
+    is_lost: Arc<AtomicBool>,
+}
+
+impl Lease for Held {
+    fn give_back(&mut self) -> bool {
+        self.shared.leases.registry.forget(&self.claim);
+        // A failure has been told by the commit before, if that was one; the lease ends by itself.
+        let was_held = self.claim.release(&self.shared).unwrap_or(true);
+        was_held && !self.is_lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.leases.registry.forget(&self.claim);
+    }
+}
+
+pub fn acquire(shared: &Arc<Shared>, key: &Key, label: &str, wait: &Wait<'_>) -> Answer {
+    let claim = claim(shared, key, label).map_err(Refused::Failed)?;
+    match wait_for(shared, &claim, wait) {
+        Ok(()) => {}
+        Err(refused) => {
+            if !matches!(refused, Refused::Failed(_)) {
+                let _ = claim.release(shared);
+            }
+            return Err(refused);
+        }
+    }
+    let claim = Arc::new(claim);
+    let is_lost = shared.leases.registry.enter(&claim);
+    let mut held = Held { shared: Arc::clone(shared), claim, is_lost };
+    match start(shared) {
+        Ok(()) => Ok(Box::new(held)),
+        Err(error) => {
+            held.give_back();
+            Err(Refused::Failed(Error::Failed(format!("no thread to renew leases: {error}"))))
+        }
+    }
+}
+
+fn claim(shared: &Shared, key: &Key, label: &str) -> Result<Claim> {
+    let mut token = [0; TOKEN / 2];
+    getrandom::fill(&mut token).map_err(|error| Error::Failed(format!("no random numbers: {error}")))?;
+    let host = &shared.leases.host;
+    let said: String = format!("{}, {label}", host.name).chars().filter(|c| !c.is_control()).take(LABEL).collect();
+    let name = |kind: &str| format!("{}{kind}:{}", shared.prefix, key.hex());
+    Ok(Claim { lease: name("lease"), queue: name("queue"), value: format!("{}{} {said}", HEXLOWER.encode(&token), host.instance) })
+}
+
+fn wait_for(shared: &Shared, claim: &Claim, wait: &Wait<'_>) -> std::result::Result<(), Refused> {
+    loop {
+        let left = wait.until.saturating_duration_since(Instant::now());
+        let holder = shared.pool.run(|link, _| claim.acquire(shared, link, !left.is_zero())).map_err(Refused::Failed)?;
+        let Some(holder) = holder else { return Ok(()) };
+        if left.is_zero() {
+            return Err(Refused::Timeout(holder.get(2 * TOKEN + 1..).map(|label| String::from_utf8_lossy(label).into_owned())));
+        }
+        if (wait.is_pointless)() {
+            return Err(Refused::Pointless);
+        }
+        claim.listen(shared, left.min(shared.leases.host.timing.look)).map_err(Refused::Failed)?;
+    }
+}
