@@ -18,3 +18,4 @@
 #include "mod_session.h"
 #include "mod_watchdog.h"
 #include "session_api.h"
+#include <signal.h>

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use once_cell::sync::OnceCell;
 
+use super::redis::RedisSource;
 use crate::store::Store;
 use crate::store::directory::Kind;
 
@@ -13,6 +14,7 @@ use crate::store::directory::Kind;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreKind {
     File,
+    Redis(Arc<RedisSource>),
     /// The stock store modules answer.
     Stock,
 }
@@ -21,6 +23,7 @@ pub enum StoreKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     File(PathBuf),
+    Redis(Arc<RedisSource>),
 }
 
 impl Location {
@@ -28,6 +31,7 @@ impl Location {
     pub fn of(kind: &StoreKind, dir: Option<&Path>) -> Option<Location> {
         match kind {
             StoreKind::File => Some(Location::File(dir?.to_owned())),
+            StoreKind::Redis(source) => Some(Location::Redis(Arc::clone(source))),
             StoreKind::Stock => None,
         }
     }
@@ -36,6 +40,25 @@ impl Location {
     pub fn directory(&self) -> Option<(&Path, Kind)> {
         match self {
             Location::File(dir) => Some((dir, Kind::File)),
+            Location::Redis(_) => None,
+        }
+    }
+
+    /// How the configuration says it.
+    pub fn said(&self) -> String {
+        format!("{} {self}", if self.directory().is_some() { "SessionDir" } else { "SessionStore" })
+    }
+
+    /// Whether what expired goes by itself, so that nobody needs to look for it.
+    pub fn cleans_itself(&self) -> bool {
+        matches!(self, Location::Redis(_))
+    }
+
+    /// Why a file that it names cannot be used. `unprivileged`: what only root may read is not looked at.
+    pub fn trouble(&self, unprivileged: bool) -> Option<&str> {
+        match self {
+            Location::File(_) => None,
+            Location::Redis(source) => source.trouble(unprivileged),
         }
     }
 }
@@ -44,6 +67,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::File(dir) => dir.display().fmt(f),
+            Location::Redis(source) => source.target.fmt(f),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod events;
 pub mod lease;
 mod locks;
 pub mod open;
+mod redis;
 mod report;
 mod response;
 mod start;

@@ -34,6 +34,7 @@ use format::{Found, Value, Version};
 pub use lease::{Host, Timing};
 use pool::{Link, Pool};
 use recent::Recent;
+pub use renew::Spawn;
 pub use target::{Paths, Peer, Target, is_redis};
 use write::{Answer, Write};
 
