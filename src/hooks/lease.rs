@@ -1,12 +1,11 @@
 //! The leases of a request tree: when they are taken, and when they are given up.
 
-use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::elsewhere::{Wanted, keep_others_off};
 use super::locks::{Locks, locks};
-use super::report::{failure, store_failed};
-use super::stores::store;
+use super::report::failure;
 use super::tree::{State, Tree};
 use crate::config::{Config, LockMode, StorePlace};
 use crate::httpd::{Level, Request};
@@ -125,7 +124,7 @@ pub fn take_by_open(leases: &mut Holdings, request: Request<'_>, place: &StorePl
     if leases.holds(key) {
         return Ok(None);
     }
-    let granted = if leases.refused { Err(NotGranted::Busy) } else { take(request, place, key, None, true) };
+    let granted = if leases.refused { Err(NotGranted::Busy) } else { take(request, place, key, None, (true, false)) };
     leases.refused |= matches!(granted, Err(NotGranted::Busy));
     granted.map(Some)
 }
@@ -141,16 +140,23 @@ pub fn take_by_call(
     key: &Key,
     patience: Option<Duration>,
 ) -> Result<Option<Granted>, NotGranted> {
-    if leases.holds(key) { Ok(None) } else { take(request, place, key, patience, false).map(Some) }
+    if leases.holds(key) { Ok(None) } else { take(request, place, key, patience, (false, false)).map(Some) }
 }
 
 /// Takes the lease of an id that nobody has had yet, if the tree holds that of the id the session has: it is about to move.
 pub fn beside(leases: &Holdings, held: Option<Key>, request: Request<'_>, place: &StorePlace, new: &Key) -> Option<Granted> {
     let by_open = leases.held.iter().find(|of| Some(of.key) == held)?.by_open;
-    take(request, place, new, Some(Duration::ZERO), by_open).ok()
+    take(request, place, new, Some(Duration::ZERO), (by_open, true)).ok()
 }
 
-fn take(request: Request<'_>, place: &StorePlace, key: &Key, patience: Option<Duration>, by_open: bool) -> Result<Granted, NotGranted> {
+/// `is_new`: nobody has had the id yet.
+fn take(
+    request: Request<'_>,
+    place: &StorePlace,
+    key: &Key,
+    patience: Option<Duration>,
+    (by_open, is_new): (bool, bool),
+) -> Result<Granted, NotGranted> {
     let started = Instant::now();
     let Some(locks) = locks() else {
         failure(request, format_args!("no table of leases: the log of the start says why; SessionLock access does without"));
@@ -166,62 +172,13 @@ fn take(request: Request<'_>, place: &StorePlace, key: &Key, patience: Option<Du
         NotGranted::Busy
     })?;
     let mut held = Held { key: *key, by_open, locks, lease: Some(lease), shared: None };
-    held.shared = keep_others_off(request, place, key, &label, &wait, started).map_err(|refused| match refused {
-        Elsewhere::Refused(refused) => {
-            report(request, key, refused, patience.is_some(), locks);
-            NotGranted::Busy
-        }
-        Elsewhere::Timeout(_) if patience.is_some() => NotGranted::Busy,
-        Elsewhere::Timeout(holder) => {
-            let (session, holder) = (key.reference(), holder.map(|holder| format!(", held by {holder}")).unwrap_or_default());
-            request.log(
-                Level::Warning,
-                format_args!("session {session}: not granted in {timeout:?} (SessionLockTimeout){holder}, by another server"),
-            );
-            NotGranted::Busy
-        }
-        Elsewhere::Failed(error) => {
-            store_failed(request, "lock", &error);
-            NotGranted::Store
-        }
+    // Of a session that is about to move nobody has the new id, and nothing is to be loaded.
+    let wanted = Wanted { place, key, label: &label, then_loads: !is_new, by_call: patience.is_some() };
+    held.shared = keep_others_off(request, &wanted, locks, &wait, started).map_err(|(why, refused)| {
+        refused.into_iter().for_each(|refused| report(request, key, refused, patience.is_some(), locks));
+        why
     })?;
     Ok(Granted(held))
-}
-
-/// Why another server keeps a session.
-enum Elsewhere {
-    Refused(Refused),
-    Timeout(Option<String>),
-    Failed(store::Error),
-}
-
-/// Of the requests here the one that got this far competes with those of other servers, for what is left of its time.
-fn keep_others_off(
-    request: Request<'_>,
-    place: &StorePlace,
-    key: &Key,
-    label: &[u8],
-    wait: &Wait<'_>,
-    started: Instant,
-) -> Result<Option<Box<dyn store::lease::Lease>>, Elsewhere> {
-    let (waiting, crowded) = (RefCell::new(None), Cell::new(None));
-    let Some(locks) = locks() else { return Ok(None) };
-    let is_pointless = || {
-        if waiting.borrow().is_none() {
-            match locks.leases.wait_elsewhere(wait.crowd) {
-                Ok(place) => drop(waiting.replace(Some(place))),
-                Err(refused) => crowded.set(Some(refused)),
-            }
-        }
-        waiting.borrow().is_none() || request.is_client_gone()
-    };
-    let wait = store::lease::Wait { until: started + wait.timeout, is_pointless: &is_pointless };
-    let answer = store(place).lease(key, &String::from_utf8_lossy(label), &wait);
-    answer.transpose().map_err(|refused| match refused {
-        store::lease::Refused::Timeout(holder) => Elsewhere::Timeout(holder),
-        store::lease::Refused::Pointless => Elsewhere::Refused(crowded.take().unwrap_or(Refused::Pointless)),
-        store::lease::Refused::Failed(error) => Elsewhere::Failed(error),
-    })
 }
 
 /// The first eight bytes of the key.

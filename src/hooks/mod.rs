@@ -8,6 +8,7 @@
 mod caching;
 mod clean;
 pub mod commit;
+mod elsewhere;
 pub mod events;
 pub mod lease;
 mod locks;

@@ -13,6 +13,8 @@ pub struct Wait<'w> {
     pub until: Instant,
     /// Asked before each pause: whether nobody wants the lease any more.
     pub is_pointless: &'w dyn Fn() -> bool,
+    /// The caller loads the record next, in this thread: it may be fetched with the lease.
+    pub then_loads: bool,
 }
 
 /// Why there is no lease.

@@ -1,4 +1,4 @@
-//! Real Redis servers, of Debian's redis-server: on a socket and a port of the loopback, as an unprivileged user, in a directory of their own,
+//! Real Redis servers: on a socket and a port of the loopback, as an unprivileged user, in a directory of their own,
 //! ended with the test. Needs nothing else of the fixture: the tests of the library use it too.
 
 use std::fs;
@@ -109,7 +109,7 @@ impl Redis {
 
     fn launch(&mut self) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.dir().join("log")).expect("a log");
-        let mut command = Command::new(self.program);
+        let mut command = program(self.program);
         command.arg(self.dir().join("conf")).stdin(Stdio::null()).stderr(log.try_clone().expect("a log")).stdout(log);
         if rustix::process::geteuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
@@ -180,6 +180,18 @@ impl Redis {
     pub fn start_again(&mut self) {
         self.launch();
     }
+}
+
+/// One program is server, sentinel and checker, by the name it is called. Debian's redis-tools has it under the last of them, and so no
+/// service that starts when it is installed.
+fn program(name: &str) -> Command {
+    let is_installed = |name: &str| std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|dir| dir.join(name).exists());
+    if is_installed(name) {
+        return Command::new(name);
+    }
+    let mut command = Command::new("redis-check-rdb");
+    command.arg0(name);
+    command
 }
 
 /// Makes `ca.pem`, `server.pem` for 127.0.0.1 and localhost, `client.pem`, each with its `.key`, and `other-ca.pem`, which signed nothing.

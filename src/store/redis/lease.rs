@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use data_encoding::HEXLOWER;
 use once_cell::sync::Lazy;
 
-use ::redis::{Cmd, RedisResult, Script};
+use ::redis::{Cmd, RedisResult, Script, pipe};
 
 use super::renew::{Registry, Spawn, start};
-use super::{Error, Link, Result, Shared};
+use super::{Error, Link, Result, Shared, Stored};
 use crate::session::Key;
 use crate::store::lease::{Answer, Lease, Refused, Wait};
 
@@ -133,6 +133,7 @@ static RELEASE: Lazy<Script> = Lazy::new(|| {
 pub struct Claim {
     pub lease: String,
     queue: String,
+    record: String,
     /// Token, instance, label.
     pub value: String,
 }
@@ -147,6 +148,25 @@ impl Claim {
         let mut call = ACQUIRE.key(&self.lease);
         call.key(&self.queue).arg(&self.value).arg(millis(timing.lifetime)).arg(millis(timing.hand_over));
         call.arg(wake(shared)).arg(u8::from(joins)).invoke(&mut link.connection)
+    }
+
+    /// Takes a lease that is free, with the record if that is wanted: one question, which most need no more than. `false`: it is not free.
+    fn take(&self, shared: &Shared, link: &mut Link, then_loads: bool) -> RedisResult<(bool, Option<Stored>)> {
+        let mut both = pipe();
+        both.cmd("SET").arg(&self.lease).arg(&self.value).arg("NX").arg("PX").arg(millis(shared.leases.host.timing.lifetime));
+        if !then_loads {
+            let (taken,): (Option<String>,) = both.query(&mut link.connection)?;
+            return Ok((taken.is_some(), None));
+        }
+        both.cmd("GET").arg(&self.record);
+        match both.query::<(Option<String>, Option<Vec<u8>>)>(&mut link.connection) {
+            Ok((taken, stored)) => Ok((taken.is_some(), Some(stored.map_or(Stored::Nothing, Stored::Bytes)))),
+            Err(error) => match error.clone().into_server_errors().as_deref() {
+                // The lease is answered for; what is wrong with the record, the load will tell.
+                Some([(1, _)]) => Ok((false, None)),
+                _ => Err(error),
+            },
+        }
     }
 
     /// Sleeps until somebody hands the lease over, or for a time.
@@ -174,6 +194,7 @@ fn wake(shared: &Shared) -> String {
 
 struct Held {
     shared: Arc<Shared>,
+    key: Key,
     claim: Arc<Claim>,
     /// Set by the thread that renews.
     is_lost: Arc<AtomicBool>,
@@ -181,23 +202,31 @@ struct Held {
 
 impl Lease for Held {
     fn give_back(&mut self) -> bool {
-        self.shared.leases.registry.forget(&self.claim);
+        self.end();
         // A failure has been told by the commit before, if that was one; the lease ends by itself.
         let was_held = self.claim.release(&self.shared).unwrap_or(true);
         was_held && !self.is_lost.load(Ordering::Relaxed)
     }
 }
 
+impl Held {
+    fn end(&self) {
+        self.shared.leases.registry.forget(&self.claim);
+        self.shared.fetched.forget(&self.key); // if nobody loaded it, nobody shall
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
-        self.shared.leases.registry.forget(&self.claim);
+        self.end();
     }
 }
 
 pub fn acquire(shared: &Arc<Shared>, key: &Key, label: &str, wait: &Wait<'_>) -> Answer {
     let claim = claim(shared, key, label).map_err(Refused::Failed)?;
     match wait_for(shared, &claim, wait) {
-        Ok(()) => {}
+        Ok(None) => {}
+        Ok(Some(stored)) => shared.fetched.put(*key, stored),
         Err(refused) => {
             if !matches!(refused, Refused::Failed(_)) {
                 let _ = claim.release(shared);
@@ -207,7 +236,7 @@ pub fn acquire(shared: &Arc<Shared>, key: &Key, label: &str, wait: &Wait<'_>) ->
     }
     let claim = Arc::new(claim);
     let is_lost = shared.leases.registry.enter(&claim);
-    let mut held = Held { shared: Arc::clone(shared), claim, is_lost };
+    let mut held = Held { shared: Arc::clone(shared), key: *key, claim, is_lost };
     match start(shared) {
         Ok(()) => Ok(Box::new(held)),
         Err(error) => {
@@ -223,14 +252,20 @@ fn claim(shared: &Shared, key: &Key, label: &str) -> Result<Claim> {
     let host = &shared.leases.host;
     let said: String = format!("{}, {label}", host.name).chars().filter(|c| !c.is_control()).take(LABEL).collect();
     let name = |kind: &str| format!("{}{kind}:{}", shared.prefix, key.hex());
-    Ok(Claim { lease: name("lease"), queue: name("queue"), value: format!("{}{} {said}", HEXLOWER.encode(&token), host.instance) })
+    let record = shared.name(key);
+    Ok(Claim { lease: name("lease"), queue: name("queue"), record, value: format!("{}{} {said}", HEXLOWER.encode(&token), host.instance) })
 }
 
-fn wait_for(shared: &Shared, claim: &Claim, wait: &Wait<'_>) -> std::result::Result<(), Refused> {
+/// Answers the record, if it was fetched with the lease.
+fn wait_for(shared: &Shared, claim: &Claim, wait: &Wait<'_>) -> std::result::Result<Option<Stored>, Refused> {
+    match shared.pool.run(|link, _| claim.take(shared, link, wait.then_loads)).map_err(Refused::Failed)? {
+        (true, stored) => return Ok(stored),
+        (false, _) => {}
+    }
     loop {
         let left = wait.until.saturating_duration_since(Instant::now());
         let holder = shared.pool.run(|link, _| claim.acquire(shared, link, !left.is_zero())).map_err(Refused::Failed)?;
-        let Some(holder) = holder else { return Ok(()) };
+        let Some(holder) = holder else { return Ok(None) };
         if left.is_zero() {
             return Err(Refused::Timeout(holder.get(2 * TOKEN + 1..).map(|label| String::from_utf8_lossy(label).into_owned())));
         }

@@ -10,6 +10,7 @@
 //! Connections are made in the process that uses them, when it first does ([`pool`]).
 
 mod connect;
+mod fetched;
 mod format;
 mod lease;
 mod pool;
@@ -30,6 +31,7 @@ use crate::session::expiry::GRACE;
 use crate::session::{Key, Timestamp};
 use connect::Connector;
 pub use connect::Files;
+use fetched::Fetched;
 use format::{Found, Value, Version};
 pub use lease::{Host, Timing};
 use pool::{Link, Pool};
@@ -53,6 +55,7 @@ struct Shared {
     /// Sentinels choose the primary: who wants a write to survive wants it on a replica too.
     has_replicas: bool,
     leases: lease::Leases,
+    fetched: Fetched,
 }
 
 impl Shared {
@@ -96,7 +99,7 @@ impl RedisStore {
         let has_replicas = matches!(target.peer, Peer::Sentinel(..));
         let name = format!("SessionStore {target}");
         let pool = Pool::new(files.map(|files| Connector::new(target, files)), name);
-        let shared = Shared { pool, prefix, has_replicas, leases: lease::Leases::new(host) };
+        let shared = Shared { pool, prefix, has_replicas, leases: lease::Leases::new(host), fetched: Fetched::default() };
         RedisStore { shared: Arc::new(shared), recent: Recent::default() }
     }
 
@@ -111,20 +114,20 @@ impl RedisStore {
     }
 
     /// What is stored, if it can be read.
-    fn read(&self, key: &Key) -> Result<Option<(Value, Vec<u8>)>> {
+    fn read(&self, key: &Key) -> Result<Option<Value>> {
         let name = self.shared.name(key);
         let stored = self.shared.pool.run(|link, _| get(link, &name))?;
         self.understand(key, stored)
     }
 
-    fn understand(&self, key: &Key, stored: Stored) -> Result<Option<(Value, Vec<u8>)>> {
+    fn understand(&self, key: &Key, stored: Stored) -> Result<Option<Value>> {
         let bytes = match stored {
             Stored::Nothing => return Ok(None),
             Stored::Bytes(bytes) => bytes,
             Stored::Foreign => return Err(self.damaged(key)),
         };
         match format::decode(key, &bytes) {
-            Found::Value(value) => Ok(Some((value, bytes))),
+            Found::Value(value) => Ok(Some(value)),
             Found::Newer => Ok(None),
             Found::Damage => Err(self.damaged(key)),
         }
@@ -147,7 +150,11 @@ impl Store for RedisStore {
     }
 
     fn load(&self, key: &Key) -> Result<Option<Blob>> {
-        let Some((value, _)) = self.read(key)? else { return Ok(None) };
+        let read = match self.shared.fetched.take(key) {
+            Some(stored) => self.understand(key, stored)?,
+            None => self.read(key)?,
+        };
+        let Some(value) = read else { return Ok(None) };
         self.recent.put(*key, &value);
         Ok(Some(value.blob))
     }
@@ -158,7 +165,7 @@ impl Store for RedisStore {
         let mut is_newest = remembered.is_none();
         let mut current = match remembered {
             Some(value) => Some(value),
-            None => self.read(key)?.map(|(value, _)| value),
+            None => self.read(key)?,
         };
         for _ in 0..MOST_RACES {
             let Some(value) = current else {
@@ -169,7 +176,7 @@ impl Store for RedisStore {
                 Change::Keep if is_newest => return Ok(Outcome::Kept),
                 // What was decided by an older one counts if that is the newest still.
                 Change::Keep => {
-                    current = self.read(key)?.map(|(value, _)| value);
+                    current = self.read(key)?;
                     is_newest = true;
                     if current.as_ref().is_some_and(|newest| newest.version == value.version) {
                         return Ok(Outcome::Kept);
@@ -187,7 +194,7 @@ impl Store for RedisStore {
                 Answer::Done if write.to.is_some() => return Ok(Outcome::Written),
                 Answer::Done => return Ok(Outcome::Deleted),
                 Answer::Other(stored) => {
-                    current = self.understand(key, stored)?.map(|(value, _)| value);
+                    current = self.understand(key, stored)?;
                     is_newest = true;
                 }
             }

@@ -24,10 +24,23 @@ pub struct Link {
 #[derive(Default)]
 struct Idle {
     links: Vec<Link>,
+    /// Whose they are.
+    pid: u32,
     /// One more with each failure: what is older is not used again.
     generation: u64,
     /// Why nobody could connect, and until when nobody tries.
     trouble: Option<(Instant, String)>,
+}
+
+impl Idle {
+    /// In a process that was forked, the connections are those of the other one, which goes on with them; not even a farewell may be said.
+    fn disown(&mut self) {
+        let pid = std::process::id();
+        if std::mem::replace(&mut self.pid, pid) != pid {
+            std::mem::take(&mut self.links).into_iter().for_each(std::mem::forget);
+            self.generation += 1;
+        }
+    }
 }
 
 pub struct Pool {
@@ -80,6 +93,7 @@ impl Pool {
         let connector = self.connector.as_ref().map_err(|why| Error::Failed(why.clone()))?;
         let generation = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.disown();
             if let Some(link) = idle.links.pop() {
                 return Ok(link);
             }
@@ -147,5 +161,13 @@ fn remedy(error: &RedisError) -> &'static str {
         (_, Some("OOM")) => "; raise maxmemory",
         (ErrorKind::Io, _) if error.is_connection_refusal() => "; start the server, or mend the URL of SessionStore",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+impl Pool {
+    /// As if this process had been forked.
+    pub fn fork(&self) {
+        self.idle.lock().unwrap().pid = 0;
     }
 }

@@ -143,3 +143,15 @@ fn a_server_that_stands_still_is_not_waited_for_beyond_the_time_of_an_answer() {
     drop(redis);
     let _ = sleeper.join();
 }
+
+#[test]
+fn a_process_that_was_forked_makes_connections_of_its_own() {
+    let redis = Redis::start(&[]);
+    let store = store(&redis.url());
+    let connections = || redis.cli(&["CLIENT", "LIST"]).lines().filter(|line| line.contains("cmd=get")).count();
+    (0..3).for_each(|_| assert!(store.load(&key(1)).unwrap().is_none()));
+    assert_eq!(connections(), 1);
+    store.shared.pool.fork();
+    (0..3).for_each(|_| assert!(store.load(&key(1)).unwrap().is_none()));
+    assert_eq!(connections(), 2, "that of the other process is not closed");
+}
