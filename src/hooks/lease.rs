@@ -85,6 +85,11 @@ impl Holdings {
         self.held.push(granted.0);
     }
 
+    /// The commit that comes is the last thing done under what the tree holds.
+    pub fn end_with_commit(&mut self) {
+        self.held.iter_mut().filter_map(|held| held.shared.as_mut()).for_each(|shared| shared.ends_with_next_write());
+    }
+
     pub fn drop_one(&mut self, key: &Key) {
         self.held.retain(|held| held.key != *key);
     }

@@ -30,6 +30,9 @@ pub enum Refused {
 pub trait Lease: Send {
     /// `false`: it had been lost meanwhile, so that another server may have held it too.
     fn give_back(&mut self) -> bool;
+
+    /// Nothing more is done under it than the next write to the record, which may give it back in the same step.
+    fn ends_with_next_write(&mut self) {}
 }
 
 pub type Answer = Result<Box<dyn Lease>, Refused>;

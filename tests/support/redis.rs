@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// nobody: no file of anybody's is within its reach.
 const NOBODY: u32 = 65534;
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Redis {
     place: Place,

@@ -7,14 +7,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
-use once_cell::sync::Lazy;
 
-use ::redis::{Cmd, RedisResult, Script, pipe};
+use ::redis::{Cmd, ErrorKind, RedisError, RedisResult, ScriptInvocation, Value, pipe};
 
 use super::renew::{Registry, Spawn, start};
+use super::scripts::{ACQUIRE, RELEASE};
 use super::{Error, Link, Result, Shared, Stored};
 use crate::session::Key;
 use crate::store::lease::{Answer, Lease, Refused, Wait};
@@ -58,11 +59,20 @@ impl Default for Timing {
 pub struct Leases {
     pub host: Host,
     pub registry: Registry,
+    /// Those that the next write to their record gives back.
+    ending: Mutex<Vec<(Key, Arc<Claim>)>>,
 }
 
 impl Leases {
     pub fn new(host: Host) -> Leases {
-        Leases { host, registry: Registry::default() }
+        Leases { host, registry: Registry::default(), ending: Mutex::default() }
+    }
+
+    /// The lease that a write to this record is to give back.
+    pub fn ending(&self, key: &Key) -> Option<Arc<Claim>> {
+        let mut all = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = all.iter().position(|(known, _)| known == key)?;
+        Some(all.swap_remove(at).1)
     }
 
     pub fn is_wanted(&self) -> bool {
@@ -74,60 +84,12 @@ pub fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
-/// Takes the lease, or joins the queue if there is time, and answers who holds it; nil: it is taken. KEYS: lease, queue. ARGV: what the lease is
-/// to hold (token, instance, label), its lifetime, that of one handed over, how a list of hints begins, 1 to join.
-static ACQUIRE: Lazy<Script> = Lazy::new(|| {
-    Script::new(
-        "local lease, queue, mine = KEYS[1], KEYS[2], ARGV[1]
-        local token, instance = string.sub(mine, 1, 32), string.sub(mine, 33, 64)
-        local queued = false
-        for _, waiter in ipairs(redis.call('LRANGE', queue, 0, -1)) do
-            if string.sub(waiter, 1, 32) == token then queued = true
-            elseif string.sub(waiter, 33, 64) == instance then redis.call('LREM', queue, 0, waiter) end
-        end
-        local now = redis.call('GET', lease)
-        if not now then
-            local first = redis.call('LINDEX', queue, 0)
-            if first and string.sub(first, 1, 32) ~= token then
-                redis.call('LPOP', queue)
-                redis.call('SET', lease, first, 'PX', ARGV[3])
-                local wake = ARGV[4] .. string.sub(first, 1, 32)
-                redis.call('LPUSH', wake, 1)
-                redis.call('PEXPIRE', wake, ARGV[3])
-                now = first
-            end
-        end
-        if not now or string.sub(now, 33, 64) == instance then
-            if queued then redis.call('LREM', queue, 0, mine) end
-            redis.call('SET', lease, mine, 'PX', ARGV[2])
-            return false
-        end
-        if ARGV[5] == '1' then
-            if not queued then redis.call('RPUSH', queue, mine) end
-            redis.call('PEXPIRE', queue, ARGV[2])
-        end
-        return now",
-    )
-});
-
-/// Gives a lease back, or a place in its queue: 1 if it was held. KEYS: lease, queue. ARGV: what was to be held, the lifetime of one handed
-/// over, how a list of hints begins.
-static RELEASE: Lazy<Script> = Lazy::new(|| {
-    Script::new(
-        "local now = redis.call('GET', KEYS[1])
-        if not now or string.sub(now, 1, 32) ~= string.sub(ARGV[1], 1, 32) then
-            redis.call('LREM', KEYS[2], 0, ARGV[1])
-            return 0
-        end
-        local first = redis.call('LPOP', KEYS[2])
-        if not first then redis.call('DEL', KEYS[1]) return 1 end
-        redis.call('SET', KEYS[1], first, 'PX', ARGV[2])
-        local wake = ARGV[3] .. string.sub(first, 1, 32)
-        redis.call('LPUSH', wake, 1)
-        redis.call('PEXPIRE', wake, ARGV[2])
-        return 1",
-    )
-});
+enum Taken {
+    /// With the record, unless that is no string.
+    Now(Option<Stored>),
+    /// What it holds.
+    By(Vec<u8>),
+}
 
 /// What a request holds or waits for.
 pub struct Claim {
@@ -136,6 +98,18 @@ pub struct Claim {
     record: String,
     /// Token, instance, label.
     pub value: String,
+    state: Mutex<State>,
+}
+
+/// What became of a lease by a write that was to give it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Held,
+    GivenBack,
+    /// It was not ours any more.
+    Lost,
+    /// The answer was lost.
+    Unclear,
 }
 
 impl Claim {
@@ -143,11 +117,32 @@ impl Claim {
         &self.value[..TOKEN]
     }
 
-    fn acquire(&self, shared: &Shared, link: &mut Link, joins: bool) -> RedisResult<Option<Vec<u8>>> {
+    pub fn is_now(&self, state: State) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    fn state(&self) -> State {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the lease, with the record; or answers who has it, and joins the queue.
+    fn acquire(&self, shared: &Shared, link: &mut Link, joins: bool) -> RedisResult<Taken> {
         let timing = &shared.leases.host.timing;
         let mut call = ACQUIRE.key(&self.lease);
-        call.key(&self.queue).arg(&self.value).arg(millis(timing.lifetime)).arg(millis(timing.hand_over));
-        call.arg(wake(shared)).arg(u8::from(joins)).invoke(&mut link.connection)
+        call.key(&self.queue).key(&self.record).arg(&self.value).arg(millis(timing.lifetime)).arg(millis(timing.hand_over));
+        match call.arg(wake(shared)).arg(u8::from(joins)).invoke(&mut link.connection)? {
+            Value::BulkString(holder) => Ok(Taken::By(holder)),
+            Value::Array(record) => Ok(Taken::Now(record.into_iter().next().map(|record| match record {
+                Value::BulkString(bytes) => Stored::Bytes(bytes),
+                _ => Stored::Nothing,
+            }))),
+            other => Err(RedisError::from((ErrorKind::UnexpectedReturnType, "not an answer of ours", format!("{other:?}")))),
+        }
+    }
+
+    /// Has a write give the lease back too, in the same step.
+    pub fn give_back_with<'s>(&self, call: &mut ScriptInvocation<'s>, shared: &Shared) {
+        call.key(&self.lease).key(&self.queue).arg(&self.value).arg(millis(shared.leases.host.timing.hand_over)).arg(wake(shared));
     }
 
     /// Takes a lease that is free, with the record if that is wanted: one question, which most need no more than. `false`: it is not free.
@@ -203,15 +198,30 @@ struct Held {
 impl Lease for Held {
     fn give_back(&mut self) -> bool {
         self.end();
-        // A failure has been told by the commit before, if that was one; the lease ends by itself.
-        let was_held = self.claim.release(&self.shared).unwrap_or(true);
+        let was_held = match self.claim.state() {
+            State::GivenBack => true,
+            State::Lost => false,
+            // A failure has been told by the commit before, if that was one; the lease ends by itself.
+            State::Held => self.claim.release(&self.shared).unwrap_or(true),
+            State::Unclear => {
+                let _ = self.claim.release(&self.shared);
+                true
+            }
+        };
+        self.claim.is_now(State::GivenBack);
         was_held && !self.is_lost.load(Ordering::Relaxed)
+    }
+
+    fn ends_with_next_write(&mut self) {
+        self.shared.leases.registry.forget(&self.claim);
+        self.shared.leases.ending.lock().unwrap_or_else(PoisonError::into_inner).push((self.key, Arc::clone(&self.claim)));
     }
 }
 
 impl Held {
     fn end(&self) {
         self.shared.leases.registry.forget(&self.claim);
+        let _ = self.shared.leases.ending(&self.key);
         self.shared.fetched.forget(&self.key); // if nobody loaded it, nobody shall
     }
 }
@@ -253,7 +263,8 @@ fn claim(shared: &Shared, key: &Key, label: &str) -> Result<Claim> {
     let said: String = format!("{}, {label}", host.name).chars().filter(|c| !c.is_control()).take(LABEL).collect();
     let name = |kind: &str| format!("{}{kind}:{}", shared.prefix, key.hex());
     let record = shared.name(key);
-    Ok(Claim { lease: name("lease"), queue: name("queue"), record, value: format!("{}{} {said}", HEXLOWER.encode(&token), host.instance) })
+    let value = format!("{}{} {said}", HEXLOWER.encode(&token), host.instance);
+    Ok(Claim { lease: name("lease"), queue: name("queue"), record, value, state: Mutex::new(State::Held) })
 }
 
 /// Answers the record, if it was fetched with the lease.
@@ -264,8 +275,11 @@ fn wait_for(shared: &Shared, claim: &Claim, wait: &Wait<'_>) -> std::result::Res
     }
     loop {
         let left = wait.until.saturating_duration_since(Instant::now());
-        let holder = shared.pool.run(|link, _| claim.acquire(shared, link, !left.is_zero())).map_err(Refused::Failed)?;
-        let Some(holder) = holder else { return Ok(None) };
+        let taken = shared.pool.run(|link, _| claim.acquire(shared, link, !left.is_zero())).map_err(Refused::Failed)?;
+        let holder = match taken {
+            Taken::Now(stored) => return Ok(stored.filter(|_| wait.then_loads)),
+            Taken::By(holder) => holder,
+        };
         if left.is_zero() {
             return Err(Refused::Timeout(holder.get(2 * TOKEN + 1..).map(|label| String::from_utf8_lossy(label).into_owned())));
         }

@@ -16,6 +16,7 @@ mod lease;
 mod pool;
 mod recent;
 mod renew;
+mod scripts;
 mod target;
 mod walk;
 mod write;
@@ -161,6 +162,7 @@ impl Store for RedisStore {
 
     fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
         let name = self.shared.name(key);
+        let claim = self.shared.leases.ending(key);
         let remembered = self.recent.take(key);
         let mut is_newest = remembered.is_none();
         let mut current = match remembered {
@@ -190,7 +192,7 @@ impl Store for RedisStore {
                 }
                 Change::Delete => Write { over: value.version, version: self.draw()?, to: None },
             };
-            match write::compare_and_set(&self.shared, &name, &write, durability)? {
+            match write::compare_and_set(&self.shared, &name, &write, claim.as_deref(), durability)? {
                 Answer::Done if write.to.is_some() => return Ok(Outcome::Written),
                 Answer::Done => return Ok(Outcome::Deleted),
                 Answer::Other(stored) => {

@@ -4,26 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use once_cell::sync::Lazy;
-
-use ::redis::Script;
-
 use super::Shared;
 use super::lease::{Claim, millis};
+use super::scripts::RENEW;
 
 /// Starts a thread that takes no signals of the process.
 pub type Spawn = fn(Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
-
-/// 1: renewed; 2: it had gone, and is taken anew; 0: somebody else has it. KEYS: lease. ARGV: what it holds, its lifetime.
-static RENEW: Lazy<Script> = Lazy::new(|| {
-    Script::new(
-        "local now = redis.call('GET', KEYS[1])
-        if not now then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 2 end
-        if now ~= ARGV[1] then return 0 end
-        redis.call('PEXPIRE', KEYS[1], ARGV[2])
-        return 1",
-    )
-});
 
 #[derive(Default)]
 pub struct Registry(Mutex<State>);

@@ -124,14 +124,16 @@ impl Target {
 
 fn parse_url(url: &str) -> Result<Target, String> {
     let (scheme, rest) = url.split_once("://").unwrap_or((url, ""));
-    // What stands before the host may be a password.
-    let (login, rest) = rest.rsplit_once('@').map_or((None, rest), |(login, rest)| (Some(login), rest));
-    let wrong = |why: &str| format!("takes a URL such as redis://host:6379/0, not '{scheme}://{rest}': {why}");
+    let kind = scheme.to_ascii_lowercase().replacen("valkey", "redis", 1);
+    // What stands before the last @ may be a password, whatever it looks like.
+    let shown = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    let wrong = |why: &str| format!("takes a URL such as redis://host:6379/0, not '{scheme}://{shown}': {why}");
+    let before_host = if kind == "redis+unix" { rest.find('/').unwrap_or(rest.len()) } else { rest.len() };
+    let (login, rest) = rest[..before_host].rfind('@').map_or((None, rest), |at| (Some(&rest[..at]), &rest[at + 1..]));
     let (user, password) = match login {
         Some(login) => parse_login(login).ok_or_else(|| wrong("write %XX for what is special in user or password"))?,
         None => (None, None),
     };
-    let kind = scheme.to_ascii_lowercase().replacen("valkey", "redis", 1);
     let (peer, db) = match kind.as_str() {
         "redis" | "rediss" => {
             let (host, db) = rest.split_once('/').unwrap_or((rest, ""));

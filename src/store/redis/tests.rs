@@ -10,6 +10,7 @@ mod leases;
 mod lost;
 mod proxy;
 mod records;
+mod together;
 
 use server::{Redis, SYNCED};
 

@@ -6,11 +6,10 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use once_cell::sync::Lazy;
-
-use ::redis::{Cmd, RedisResult, Script};
+use ::redis::{Cmd, RedisResult};
 
 use super::format::{self, Found};
+use super::scripts::PUT_ASIDE;
 use super::write::{self, Answer, Write};
 use super::{Link, Shared, Stored, get};
 use crate::session::{Key, Timestamp};
@@ -21,18 +20,6 @@ const CORRUPT_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Of the names that one look asks for, in the beginning and at most.
 const LOOK: usize = 2;
 const LONG_LOOK: usize = 1000;
-
-/// Renames what holds these bytes still, or is no string.
-static PUT_ASIDE: Lazy<Script> = Lazy::new(|| {
-    Script::new(
-        "local kind = redis.call('TYPE', KEYS[1]).ok
-        if kind == 'none' then return 0 end
-        if kind == 'string' and redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-        redis.call('RENAME', KEYS[1], KEYS[2])
-        redis.call('PEXPIRE', KEYS[2], ARGV[2])
-        return 1",
-    )
-});
 
 pub fn quarantine(shared: &Shared, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {
     let (name, aside) = (shared.name(key), format!("{}corrupt:{}", shared.prefix, key.hex()));
@@ -118,7 +105,7 @@ fn judge(shared: &Shared, key: &Key, bytes: Option<Vec<u8>>, before: Timestamp, 
                 return;
             }
             let write = Write { over: value.version, version: value.version, to: None };
-            match write::compare_and_set(shared, &shared.name(key), &write, Durability::Process) {
+            match write::compare_and_set(shared, &shared.name(key), &write, None, Durability::Process) {
                 Ok(Answer::Done) => {
                     done.deleted += 1;
                     deleted(key, &value.blob);

@@ -1,23 +1,12 @@
 //! Writes, each as one step of Redis, and what is made of an answer that was lost.
 
-use once_cell::sync::Lazy;
-
-use ::redis::{Cmd, ErrorKind, RedisError, RedisResult, Script, Value as Reply};
+use ::redis::{Cmd, ErrorKind, RedisError, RedisResult, Value as Reply};
 
 use super::connect::ANSWER;
 use super::format::Version;
+use super::lease::{Claim, State};
+use super::scripts::COMPARE_AND_SET;
 use super::{Durability, Link, Result, Shared, Stored, get};
-
-/// Writes or deletes what has this version still, else answers what is there.
-static COMPARE_AND_SET: Lazy<Script> = Lazy::new(|| {
-    Script::new(
-        "if redis.call('GETRANGE', KEYS[1], 0, 12) ~= ARGV[1] then return redis.call('GET', KEYS[1]) end
-        if #ARGV == 1 then redis.call('DEL', KEYS[1])
-        elseif ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2])
-        else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
-        return 1",
-    )
-});
 
 /// A change to what has the version `over`.
 pub struct Write {
@@ -56,16 +45,26 @@ impl Write {
     }
 }
 
+/// `claim`: the lease that is given back with it.
+///
 /// # Errors
 /// The store failed. Where the connection broke and others wrote twice since, whether it was done is not known.
-pub fn compare_and_set(shared: &Shared, name: &str, write: &Write, durability: Durability) -> Result<Answer> {
-    shared.pool.run(|link, again| attempt(link, shared, name, write, durability, again))
+pub fn compare_and_set(shared: &Shared, name: &str, write: &Write, claim: Option<&Claim>, durability: Durability) -> Result<Answer> {
+    shared.pool.run(|link, again| attempt(link, shared, name, write, (claim, durability), again))
 }
 
 /// `again`: it may have been done, for the connection broke before the answer.
-pub fn attempt(link: &mut Link, shared: &Shared, name: &str, write: &Write, durability: Durability, again: bool) -> RedisResult<Answer> {
+pub fn attempt(
+    link: &mut Link,
+    shared: &Shared,
+    name: &str,
+    write: &Write,
+    (claim, durability): (Option<&Claim>, Durability),
+    again: bool,
+) -> RedisResult<Answer> {
     ensure_durable(link, durability)?;
     if again {
+        claim.inspect(|claim| claim.is_now(State::Unclear));
         match get(link, name)? {
             Stored::Nothing if write.to.is_none() => return Ok(Answer::Done),
             Stored::Bytes(bytes) => match write.trace(&bytes) {
@@ -78,11 +77,15 @@ pub fn attempt(link: &mut Link, shared: &Shared, name: &str, write: &Write, dura
     }
     let mut call = COMPARE_AND_SET.key(name);
     call.arg(&write.over.mark()[..]);
-    if let Some((bytes, lifetime)) = &write.to {
-        call.arg(&bytes[..]).arg(lifetime.map_or_else(String::new, |millis| millis.to_string()));
-    }
+    match &write.to {
+        Some((bytes, lifetime)) => call.arg(lifetime.map_or_else(String::new, |millis| millis.to_string())).arg(&bytes[..]),
+        None => call.arg("gone").arg(""),
+    };
+    claim.inspect(|claim| claim.give_back_with(&mut call, shared));
     match call.invoke(&mut link.connection)? {
-        Reply::Int(_) => {}
+        Reply::Int(was_held) => {
+            claim.inspect(|claim| claim.is_now(if was_held == 1 { State::GivenBack } else { State::Lost }));
+        }
         Reply::Nil => return Ok(Answer::Other(Stored::Nothing)),
         // Sent twice, the first may have been carried out late.
         Reply::BulkString(bytes) if again && matches!(write.trace(&bytes), Trace::Done) => {}

@@ -1,4 +1,24 @@
+use proptest::prelude::*;
+
 use super::*;
+
+proptest! {
+    #[test]
+    fn whatever_is_a_target_is_the_same_as_it_is_shown(url in "(redis|rediss|redis\\+unix|redis\\+sentinel)://[a-b0-2:@/?.,=%\\[\\]]{0,24}") {
+        if let Ok(target) = Target::parse(&[&url]) {
+            let shown = target.to_string();
+            let again = Target::parse(&[&shown]).unwrap();
+            prop_assert_eq!((&again.peer, again.db, again.user, again.password), (&target.peer, target.db, None, None), "{}", shown);
+        }
+    }
+
+    #[test]
+    fn a_password_is_in_no_error(password in "[xyz:/?.,=%@\\[\\]]{1,12}", rest in "[a-b0-2:/?.,=]{0,12}") {
+        if let Err(why) = Target::parse(&[&format!("redis://:secret{password}@{rest}")]) {
+            prop_assert!(!why.contains("secret"), "{}", why);
+        }
+    }
+}
 
 fn target(words: &str) -> Target {
     Target::parse(&words.split(' ').collect::<Vec<_>>()).unwrap()
@@ -36,7 +56,8 @@ fn user_and_password_are_decoded_and_shown_nowhere() {
         ("redis://ann:p%40s%3as@h", Some("ann"), Some("p@s:s")),
         ("redis://:p@ss@h", None, Some("p@ss")),
         ("redis://ann@h", Some("ann"), None),
-        ("redis+unix://ann:p@/s", Some("ann"), Some("p")),
+        ("redis+unix://ann:p@/s@t", Some("ann"), Some("p")),
+        ("redis://:p/q@h", None, Some("p/q")),
         ("redis+sentinel://:p@h/m", None, Some("p")),
     ] {
         let target = target(url);

@@ -17,17 +17,17 @@ fn timing() -> Timing {
 }
 
 /// A process of server `n`.
-fn process(redis: &Redis, n: u8, timing: Timing) -> RedisStore {
+pub fn process(redis: &Redis, n: u8, timing: Timing) -> RedisStore {
     let host = Host { instance: format!("{n:032x}"), name: format!("server {n}"), spawn: Some(spawn), timing };
     RedisStore::new(Target::parse(&[&redis.url()]).unwrap(), Ok(Files::default()), host)
 }
 
-fn ask(store: &RedisStore, patience: u64) -> Answer {
+pub fn ask(store: &RedisStore, patience: u64) -> Answer {
     let wait = Wait { until: Instant::now() + Duration::from_millis(patience), is_pointless: &|| false, then_loads: false };
     store.lease(&key(1), "GET /cart", &wait).unwrap()
 }
 
-fn held_by(answer: Answer) -> String {
+pub fn held_by(answer: Answer) -> String {
     match answer {
         Err(Refused::Timeout(holder)) => holder.unwrap(),
         Err(refused) => panic!("{refused:?}"),
@@ -35,12 +35,12 @@ fn held_by(answer: Answer) -> String {
     }
 }
 
-fn give(mut lease: Box<dyn Lease>) -> bool {
+pub fn give(mut lease: Box<dyn Lease>) -> bool {
     lease.give_back()
 }
 
 /// Nothing is left: no lease, no queue, no hint.
-fn is_clean(redis: &Redis) {
+pub fn is_clean(redis: &Redis) {
     redis.wait_until("nothing is left", |redis| redis.cli(&["DBSIZE"]) == "0");
 }
 
@@ -193,36 +193,4 @@ fn without_the_server_a_lease_is_a_failure_of_the_store() {
     });
     assert!(give(lease), "that it was lost, nobody knows");
     assert!(matches!(ask(&one, 0), Err(Refused::Failed(_))));
-}
-
-#[test]
-fn the_record_comes_with_the_lease_for_the_load_that_follows_in_the_same_thread() {
-    let redis = Redis::start(&[]);
-    let [one, two] = [1, 2].map(|n| process(&redis, n, Timing::default()));
-    one.create(&key(1), &blob(u64::MAX, b"1"), Durability::Process).unwrap();
-    let wait = || Wait { until: Instant::now(), is_pointless: &|| false, then_loads: true };
-    let asked = || redis.info("cmdstat_get").split([':', '=', ',']).nth(1).unwrap().parse::<u32>().unwrap();
-    let shown = |store: &RedisStore| store.load(&key(1)).unwrap().unwrap().bytes;
-    let lease = one.lease(&key(1), "", &wait()).unwrap().unwrap();
-    let before = asked();
-    assert_eq!((shown(&one), asked() - before), (b"1".to_vec(), 0), "it had been fetched");
-    write(&two, &key(1), blob(u64::MAX, b"2")).unwrap();
-    assert_eq!(shown(&one), b"2", "once");
-    assert!(give(lease));
-    for another_thread in [true, false] {
-        let lease = one.lease(&key(1), "", &wait()).unwrap().unwrap();
-        write(&two, &key(1), blob(u64::MAX, b"3")).unwrap();
-        if another_thread {
-            assert_eq!(std::thread::scope(|scope| scope.spawn(|| shown(&one)).join().unwrap()), b"3");
-        }
-        assert!(give(lease));
-        assert_eq!(shown(&one), b"3", "what nobody loaded is forgotten with the lease");
-        write(&two, &key(1), blob(u64::MAX, b"2")).unwrap();
-    }
-    // A record that is none is told by the load.
-    redis.cli(&["DEL", &format!("msrs1:{}", key(1).hex())]);
-    redis.cli(&["LPUSH", &format!("msrs1:{}", key(1).hex()), "a list"]);
-    let lease = one.lease(&key(1), "", &wait()).unwrap().unwrap();
-    assert!(matches!(one.load(&key(1)), Err(Error::Corrupt(_))));
-    assert!(give(lease));
 }

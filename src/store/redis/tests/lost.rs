@@ -62,7 +62,7 @@ fn what_is_found_after_a_lost_answer_tells_whether_the_write_was_done() {
         let there = format::encode(&key(1), version, before, &blob(1, b"there"));
         let answer = store.shared.pool.run(|link, _| {
             Cmd::new().arg("SET").arg(&name).arg(&there[..]).exec(&mut link.connection)?;
-            Ok(write::attempt(link, &store.shared, &name, &write, Durability::Process, true))
+            Ok(write::attempt(link, &store.shared, &name, &write, (None, Durability::Process), true))
         });
         let got = match answer.unwrap() {
             Ok(Answer::Done) => "done",
