@@ -46,22 +46,38 @@ fn main() {
     let conf: String = pages.iter().enumerate().map(section).collect();
     let conf = format!("SessionCleanupInterval 0\nKeepAliveTimeout 60\nMaxKeepAliveRequests 0\n{conf}");
     let httpd = Httpd::with(Mpm::Event).log_level("notice").conf(&conf).workers(16).start();
+    let of_redis: Vec<u32> = [&plain, &synced, &tls].iter().map(|redis| redis.info("process_id").parse().unwrap_or(0)).collect();
     let mut rates = vec![Vec::new(); pages.len()];
+    let mut costs = vec![Vec::new(); pages.len()];
     for round in 0..=ROUNDS {
-        for (n, rates) in rates.iter_mut().enumerate() {
+        for n in 0..pages.len() {
+            let before = [cpu(&httpd.children()), cpu(&of_redis)];
             let rate = load(&httpd, &format!("/page{n}"));
+            let requests = rate * SECONDS as f64;
             if round > 0 {
-                rates.push(rate); // the first one warms up
+                rates[n].push(rate); // the first one warms up
+                costs[n].push([cpu(&httpd.children()) - before[0], cpu(&of_redis) - before[1]].map(|seconds| seconds * 1e6 / requests));
             }
         }
     }
     println!("\n{CONNECTIONS} keep-alive connections, one session each; median of {ROUNDS} interleaved rounds of {SECONDS} s; event MPM\n");
-    println!("{:<24}{:>12}{:>10}", "page", "requests/s", "ratio");
-    for ((name, _), page) in pages.iter().zip(&rates) {
+    println!("{:<24}{:>12}{:>8}{:>22}{:>12}", "page", "requests/s", "ratio", "CPU us/request: httpd", "redis");
+    for (((name, _), page), costs) in pages.iter().zip(&rates).zip(&costs) {
         let ratio = median(page.iter().zip(&rates[0]).map(|(rate, hello)| rate / hello));
-        println!("{name:<24}{:>12.0}{ratio:>10.2}", median(page.iter().copied()));
+        let [httpd, redis] = [0, 1].map(|of| median(costs.iter().map(|cost| cost[of])));
+        println!("{name:<24}{:>12.0}{ratio:>8.2}{httpd:>22.1}{redis:>12.1}", median(page.iter().copied()));
     }
     hand_over(&plain);
+}
+
+/// User and system time of processes, in seconds.
+fn cpu(pids: &[u32]) -> f64 {
+    let ticks = |pid: &u32| -> Option<u64> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        Some(fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?)
+    };
+    pids.iter().filter_map(ticks).sum::<u64>() as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
 /// One round of load on a page.

@@ -25,17 +25,20 @@ pub struct Wanted<'w> {
     pub by_call: bool,
 }
 
+/// Why there is none; with what also refuses leases of this server, and is told in the same words.
+pub type Kept = (NotGranted, Option<Refused>);
+
 /// Takes the lease of all servers, for what is left of the time since `started`; `None`: the store is of this one only.
 ///
 /// # Errors
-/// Why there is none, which was logged; but for what also refuses leases of this server, and is told in the same words.
+/// There is none, which was logged, unless something to be told is answered.
 pub fn keep_others_off(
     request: Request<'_>,
     wanted: &Wanted<'_>,
     locks: &'static Locks,
     wait: &Wait<'_>,
     started: Instant,
-) -> Result<Option<Box<dyn Lease>>, (NotGranted, Option<Refused>)> {
+) -> Result<Option<Box<dyn Lease>>, Kept> {
     let (waiting, crowded) = (RefCell::new(None), Cell::new(None));
     let is_pointless = || {
         // Who waits here keeps a worker busy as those do who wait for leases of this server, and counts with them.

@@ -22,7 +22,7 @@ impl Blocked {
         // SAFETY: both sets live through the calls; the first fills `all`, the second `before` if it succeeds.
         unsafe {
             ffi::sigfillset(all.as_mut_ptr());
-            match ffi::pthread_sigmask(ffi::SIG_SETMASK as i32, all.as_ptr(), before.as_mut_ptr()) {
+            match ffi::pthread_sigmask(ffi::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) {
                 0 => Ok(Blocked(before.assume_init())),
                 errno => Err(Error::from_raw_os_error(errno)),
             }
@@ -33,6 +33,6 @@ impl Blocked {
 impl Drop for Blocked {
     fn drop(&mut self) {
         // SAFETY: a set that pthread_sigmask filled.
-        unsafe { ffi::pthread_sigmask(ffi::SIG_SETMASK as i32, &raw const self.0, null_mut()) };
+        unsafe { ffi::pthread_sigmask(ffi::SIG_SETMASK, &raw const self.0, null_mut()) };
     }
 }

@@ -10,8 +10,8 @@ use ::redis::{
 
 use super::target::{Paths, Peer, Target};
 
-/// A server that is there takes a connection within this.
-pub const CONNECT: Duration = Duration::from_millis(500);
+/// A server that is there takes a connection within this, also where the first packet is lost, which is sent again after a second.
+pub const CONNECT: Duration = Duration::from_millis(1500);
 /// ... and answers within this.
 pub const ANSWER: Duration = Duration::from_secs(2);
 

@@ -269,9 +269,9 @@ fn claim(shared: &Shared, key: &Key, label: &str) -> Result<Claim> {
 
 /// Answers the record, if it was fetched with the lease.
 fn wait_for(shared: &Shared, claim: &Claim, wait: &Wait<'_>) -> std::result::Result<Option<Stored>, Refused> {
-    match shared.pool.run(|link, _| claim.take(shared, link, wait.then_loads)).map_err(Refused::Failed)? {
-        (true, stored) => return Ok(stored),
-        (false, _) => {}
+    let (is_free, stored) = shared.pool.run(|link, _| claim.take(shared, link, wait.then_loads)).map_err(Refused::Failed)?;
+    if is_free {
+        return Ok(stored);
     }
     loop {
         let left = wait.until.saturating_duration_since(Instant::now());

@@ -159,6 +159,7 @@ fn remedy(error: &RedisError) -> &'static str {
         (ErrorKind::Server(ServerErrorKind::NoPerm), _) => "; the user needs ~prefix* +@read +@write +@scripting +@connection +@blocking",
         (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => "; name the primary, or the sentinels (redis+sentinel://)",
         (_, Some("OOM")) => "; raise maxmemory",
+        (ErrorKind::Io, _) if error.is_timeout() => "; it did not answer in time",
         (ErrorKind::Io, _) if error.is_connection_refusal() => "; start the server, or mend the URL of SessionStore",
         _ => "",
     }

@@ -137,7 +137,8 @@ fn a_server_that_stands_still_is_not_waited_for_beyond_the_time_of_an_answer() {
     std::thread::sleep(Duration::from_millis(300));
     let started = Instant::now();
     let failed = store.load(&key(1));
-    assert!(failed.is_err() && started.elapsed() < Duration::from_millis(4800), "{failed:?} in {:?}", started.elapsed());
+    assert!(failed.as_ref().is_err_and(|why| why.to_string().ends_with("; it did not answer in time")), "{failed:?}");
+    assert!(started.elapsed() < Duration::from_millis(6500), "{failed:?} in {:?}", started.elapsed());
     let started = Instant::now();
     assert!(store.load(&key(1)).is_err() && started.elapsed() < Duration::from_millis(500), "nobody tries for a second");
     drop(redis);

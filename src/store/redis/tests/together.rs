@@ -56,7 +56,7 @@ fn the_last_write_gives_the_lease_back_to_whoever_waits_for_it() {
         assert!(held_by(ask(&two, 0)).starts_with("server 1"), "one write is not the last");
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| ask(&two, 20_000).map(give));
-            redis.wait_until("it waits", |redis| redis.cli(&["KEYS", "msrs1:queue:*"]) != "");
+            redis.wait_until("it waits", |redis| !redis.cli(&["KEYS", "msrs1:queue:*"]).is_empty());
             lease.ends_with_next_write();
             let asked = calls(&redis, "evalsha");
             one.update(&key(1), Durability::Process, &mut |_| change.clone()).unwrap();
