@@ -163,6 +163,25 @@ fn without_redis_nothing_is_taken_for_absent_and_with_it_all_goes_on(mpm: Mpm) {
     assert_eq!((client.cookie("sid"), httpd.children()), (Some(&*id), children));
 }
 
+#[test]
+fn a_page_that_counts_asks_redis_twice() {
+    let redis = Redis::start(&[]);
+    let httpd = setup(Mpm::Event, &redis.url()).start();
+    let mut client = httpd.client();
+    for _ in 0..20 {
+        client.get("/count"); // all children have their connections by now, and know the scripts
+    }
+    let calls = |command: &str| -> u32 {
+        redis.info(&format!("cmdstat_{command}")).split(['=', ',']).nth(1).map_or(0, |calls| calls.parse().unwrap())
+    };
+    let before = ["evalsha", "hello", "client|setinfo"].map(calls);
+    let gets = calls("get");
+    (0..10).for_each(|_| assert_eq!(client.get("/count").status, 200));
+    let after = ["evalsha", "hello", "client|setinfo"].map(calls);
+    assert_eq!((after[0] - before[0], after[1..].to_vec()), (10, before[1..].to_vec()), "the lease comes with the record and goes with it");
+    assert_eq!(calls("get") - gets, 20, "the record, and within the script the lease");
+}
+
 /// What clients saw that added to one number, while something happened to the store.
 #[derive(Default)]
 struct Ledger {
