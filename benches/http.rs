@@ -2,7 +2,7 @@
 //! system calls and nothing else.
 //!
 //! The load generator and the server share the machine, so absolute figures say little: ratios to `hello` are taken from interleaved
-//! rounds of one run, and the median counts.
+//! rounds of one run, and the median counts. `cargo bench --bench http -- file dbm` takes these pages only, and `hello`.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -20,10 +20,11 @@ const CONNECTIONS: usize = 8;
 /// Requests under strace, over one connection that is kept alive.
 const TRACED: usize = 500;
 
-const PAGES: [(&str, &str); 11] = [
+const PAGES: [(&str, &str); 12] = [
     ("hello", "/hello"),
     ("floor", "/floor"),
     ("file", "/count"),
+    ("dbm", "/dbm"),
     ("file, access", "/access"),
     ("file, no notes", "/plain"),
     ("file, signed", "/signed"),
@@ -42,6 +43,12 @@ MaxKeepAliveRequests 0
 <LocationMatch ^/(hello|floor)>
     Session Off
 </LocationMatch>
+<Location /dbm>
+    SetHandler count
+    SessionDir @ROOT@/dbm
+    SessionStore dbm
+    SessionIdCookie dbm
+</Location>
 <Location /access>
     SetHandler count
     SessionLock access
@@ -66,7 +73,7 @@ MaxKeepAliveRequests 0
 </Location>";
 
 fn setup(mpm: Mpm) -> Setup {
-    Httpd::with(mpm).module("session_cookie").module("session_crypto").log_level("notice").conf(CONF)
+    Httpd::with(mpm).module("session_cookie").module("session_crypto").log_level("notice").expect_log("SessionCryptoPassphrase").conf(CONF)
 }
 
 struct Round {
@@ -75,19 +82,22 @@ struct Round {
 }
 
 fn main() {
+    let wanted: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_wanted = |(name, _): &&(&str, &str)| *name == "hello" || wanted.is_empty() || wanted.iter().any(|word| word == name);
+    let pages: Vec<_> = PAGES.iter().filter(is_wanted).collect();
     let httpd = setup(Mpm::Event).workers(16).start();
-    for (_, path) in PAGES {
+    for (_, path) in &pages {
         load(&httpd, path); // warm up
     }
-    let mut rounds: Vec<Vec<Round>> = PAGES.iter().map(|_| Vec::new()).collect();
+    let mut rounds: Vec<Vec<Round>> = pages.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {
-        for (page, (_, path)) in PAGES.iter().enumerate() {
+        for (page, (_, path)) in pages.iter().enumerate() {
             rounds[page].push(load(&httpd, path));
         }
     }
     println!("\n{CONNECTIONS} keep-alive connections, one session each; median of {ROUNDS} interleaved rounds of {SECONDS} s; event MPM\n");
     println!("{:<18}{:>12}{:>10}{:>16}{:>16}", "page", "requests/s", "ratio", "CPU us/request", "syscalls/request");
-    for (page, (name, path)) in PAGES.iter().enumerate() {
+    for (page, (name, path)) in pages.iter().enumerate() {
         let ratio = median((0..ROUNDS).map(|i| rounds[page][i].requests_per_second / rounds[0][i].requests_per_second));
         let rate = median(rounds[page].iter().map(|round| round.requests_per_second));
         let cpu = median(rounds[page].iter().map(|round| round.cpu_per_request));

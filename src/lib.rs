@@ -3,13 +3,14 @@
 //! Folders are roles, and arrows point inward:
 //!
 //! * [`session`] - the domain: values, changes, records, cookies. Pure.
-//! * [`store`] - where records live. Knows keys and bytes only. Needs `session`.
+//! * [`store`] - where records live. Knows keys and bytes only. Needs `session`, `lmdb`.
 //! * [`repository`] - finding, saving, moving and ending sessions in a store. Needs `session` and `store`.
 //! * [`lock`] - leases and the pool of mutexes. Knows hashes and deadlines only. Needs `httpd`.
+//! * `lmdb` - opening LMDB, where that is unsafe. Knows nothing of sessions.
 //! * `httpd` - safe wrappers over httpd and APR. Knows nothing of sessions.
 //! * `config` - what the directives say. Needs `httpd`, `session`, `store`, `repository`.
 //! * `hooks` - what happens when: start, open, commit. Needs all of the above.
-//! * `bridge` - faces to other code: notes, stock API, C API. Needs all of the above.
+//! * `bridge` - faces to other code: notes, stock API, C API, `Require` lines, expressions. Needs all of the above.
 //! * `module` - the record that httpd loads: the table of contents.
 //! * [`client`] - the Rust interface for other modules, which calls the C API of the one that is loaded. Needs `session`.
 //!
@@ -26,6 +27,8 @@ mod faults;
 mod hooks;
 #[cfg(feature = "module")]
 mod httpd;
+#[cfg(feature = "dbm")]
+mod lmdb;
 pub mod lock;
 #[cfg(feature = "module")]
 mod module;

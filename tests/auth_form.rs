@@ -68,18 +68,123 @@ fn the_id_from_before_the_login_never_sees_it(mpm: Mpm) {
     assert_eq!((response.line("get_text"), response.line("user")), ("OK full", "ann"), "what was there goes on");
     assert!(is_member(&mut client) && !is_member(&mut before));
     assert_eq!(before.get("/capi?open=").line("open"), "NONE");
-    // Another user is another login; the same one again is none.
+    // Each login is one, by whomever.
+    let mut ann = client.clone();
+    log_in(&mut client, "ann", "password");
+    assert!(is_member(&mut client) && !is_member(&mut ann));
     let mut ann = client.clone();
     log_in(&mut client, "ben", "password");
     assert!(is_member(&mut client) && !is_member(&mut ann));
-    let id = client.cookie("sid").map(str::to_owned);
-    log_in(&mut client, "ben", "password");
-    assert_eq!(client.cookie("sid"), id.as_deref());
     let mut ben = client.clone();
     client.get("/logout");
     assert_eq!(client.get("/capi?open=&get_text=cart&user").line("user"), "-", "the cart stays");
     assert_eq!(client.get("/notes?get=session.cart").line("get"), "full");
     assert!(!is_member(&mut ben));
+}
+
+/// A thief has the cookie; the password is changed; the owner logs in again with the new one.
+fn a_new_password_locks_out_whoever_has_the_old_cookie(mpm: Mpm) {
+    let httpd = site(mpm, "").expect_log("password Mismatch").start();
+    let mut ann = httpd.client();
+    log_in(&mut ann, "ann", "password");
+    let mut thief = ann.clone();
+    std::fs::write(httpd.root().join("users"), "ann:{SHA}C+7Hteo/D9vJXQ3UfzxbwnXaijM=\n").unwrap(); // "foo"
+    assert!(!is_member(&mut ann) && !is_member(&mut thief));
+    log_in(&mut ann, "ann", "foo");
+    assert!(is_member(&mut ann) && !is_member(&mut thief));
+}
+
+/// The handlers for log-in and log-out look at AuthName only.
+fn a_login_handler_without_authtype_changes_the_id_as_well(mpm: Mpm) {
+    let without = "<Location /login2>\nSetHandler form-login-handler\nAuthFormProvider file\nAuthUserFile @ROOT@/users\nAuthName realm\n\
+                   AuthFormLoginRequiredLocation /login.html\nAuthFormLoginSuccessLocation /private/page.html\n</Location>\n\
+                   <Location /logout2>\nSetHandler form-logout-handler\nAuthName realm\n</Location>";
+    let httpd = site(mpm, without).start();
+    let mut client = httpd.client();
+    client.get("/notes?set=session.cart:full");
+    let mut before = client.clone();
+    client.request("POST", "/login2", &FORM, b"httpd_username=ann&httpd_password=password");
+    assert!(is_member(&mut client) && !is_member(&mut before));
+    assert_eq!(client.get("/capi?open=&user").line("user"), "ann");
+    let mut ann = client.clone();
+    client.get("/logout2");
+    assert!(!is_member(&mut client) && !is_member(&mut ann));
+    assert_eq!(client.get("/capi?open=&user&get_text=cart").text(), "open: OK\nuser: -\nget_text: OK full\n");
+}
+
+/// No new file can be made, for want of inodes, say; what is there can be written.
+fn a_login_whose_change_of_the_id_fails_is_not_stored(mpm: Mpm) {
+    let httpd = site(mpm, "").expect_log("cannot move").expect_log("is not stored").start();
+    let mut client = httpd.client();
+    client.get("/notes?set=session.cart:full");
+    let mut before = client.clone();
+    let set_mode = |mode| {
+        let subs = std::fs::read_dir(httpd.dir()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+        for sub in subs.chain([httpd.dir()]) {
+            std::fs::set_permissions(sub, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        }
+    };
+    set_mode(0o500);
+    let response = log_in(&mut client, "ann", "password");
+    set_mode(0o700);
+    assert!(response.set_cookies().is_empty());
+    assert!(!is_member(&mut client) && !is_member(&mut before));
+    let kept = before.get("/capi?open=&each&user");
+    assert_eq!((kept.line("each"), kept.line("user")), ("OK cart=TEXT", "-"));
+}
+
+fn an_authname_that_is_no_key_logs_nobody_in_and_says_so(mpm: Mpm) {
+    let long = "r".repeat(130);
+    let conf = format!("<LocationMatch ^/(private|dologin)>\nAuthName {long}\n</LocationMatch>");
+    let httpd = site(mpm, &conf).expect_log("is not stored").start();
+    let mut client = httpd.client();
+    log_in(&mut client, "ann", "password");
+    assert!(!is_member(&mut client));
+    assert_eq!(client.get("/capi?open=create&user").line("user"), "-");
+    assert!(!httpd.log_lines_with("is not stored").is_empty());
+}
+
+fn logins_on_a_static_page_at_once_are_all_logins(mpm: Mpm) {
+    let httpd = site(mpm, "").start();
+    for _ in 0..5 {
+        let mut visitor = httpd.client();
+        visitor.get("/notes?set=session.cart:full");
+        let clients: Vec<_> = (0..8).map(|_| visitor.clone()).collect();
+        thread::scope(|scope| {
+            for mut client in clients {
+                scope.spawn(move || {
+                    let form = b"httpd_username=ann&httpd_password=password";
+                    assert!(client.request("POST", "/private/page.html", &FORM, form).status < 400);
+                    assert!(is_member(&mut client));
+                });
+            }
+        });
+        assert!(!is_member(&mut visitor));
+    }
+}
+
+/// Without notes nothing is read back before the handler.
+fn what_the_handler_does_after_a_login_on_its_page_counts(mpm: Mpm) {
+    for more in ["SessionNotes Off", "SessionNotes On"] {
+        let httpd = site(mpm, &format!("{more}\n<Location /notes/private>\nSetHandler capi\n</Location>")).start();
+        let mut client = httpd.client();
+        client.request("POST", "/notes/private?open=create&user&invalidate", &FORM, b"httpd_username=ann&httpd_password=password");
+        assert!(!is_member(&mut client), "{more}");
+        client.request("POST", "/notes/private?open=create&set_user=account-17", &FORM, b"httpd_username=ann&httpd_password=password");
+        assert_eq!(client.get("/capi?open=&user").line("user"), "account-17", "{more}");
+    }
+}
+
+fn a_store_that_fails_asks_nobody_to_log_in(mpm: Mpm) {
+    let httpd = site(mpm, "").expect_log("cannot load").expect_log("is missing").start();
+    let mut client = httpd.client();
+    log_in(&mut client, "ann", "password");
+    let away = httpd.root().join("away");
+    std::fs::rename(httpd.dir(), &away).unwrap();
+    assert_eq!(client.get("/private/page.html").status, 503);
+    assert_eq!(log_in(&mut client, "ann", "password").status, 503);
+    std::fs::rename(&away, httpd.dir()).unwrap();
+    assert!(is_member(&mut client));
 }
 
 fn a_form_on_the_page_itself_logs_in_as_well(mpm: Mpm) {
@@ -170,6 +275,13 @@ mpm_tests!(
     a_login_is_kept_in_our_store_until_the_log_out,
     the_id_from_before_the_login_never_sees_it,
     a_form_on_the_page_itself_logs_in_as_well,
+    a_new_password_locks_out_whoever_has_the_old_cookie,
+    a_login_handler_without_authtype_changes_the_id_as_well,
+    a_login_whose_change_of_the_id_fails_is_not_stored,
+    an_authname_that_is_no_key_logs_nobody_in_and_says_so,
+    logins_on_a_static_page_at_once_are_all_logins,
+    what_the_handler_does_after_a_login_on_its_page_counts,
+    a_store_that_fails_asks_nobody_to_log_in,
     the_password_stays_on_the_server,
     parallel_logins_and_pages_lose_nothing,
     parallel_logins_of_one_visitor_each_have_a_session,

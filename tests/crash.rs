@@ -1,4 +1,4 @@
-//! Processes that read and write one file store are killed with SIGKILL at any moment, thousands of times. Whatever a process was
+//! Processes that read and write one store are killed with SIGKILL at any moment, thousands of times. Whatever a process was
 //! told is done stays done, and nobody is ever shown half a record.
 //!
 //! Who does what: [`storm`] starts, kills and restarts the processes; [`worker`] is what runs in them; [`ledger`] is where they note
@@ -6,6 +6,7 @@
 //! checksum; [`judge`] compares what a store shows with the ledger.
 //!
 //! `MSRS_CRASH_OPERATIONS=20000000 cargo test --test crash` runs longer.
+#![cfg(feature = "dbm")]
 
 #[path = "crash/judge.rs"]
 mod judge;
@@ -20,6 +21,8 @@ mod worker;
 
 use std::time::Duration;
 
+use judge::Subject;
+use mod_session_rs::store::dbm::Survey;
 use storm::{Progress, Storm};
 
 /// What the main run has to reach.
@@ -39,7 +42,7 @@ fn a_killed_process_never_damages_or_loses_an_acknowledged_change() {
         let worked = seen.operations() >= wanted && seen.loads > wanted / 10 && seen.updates > wanted / 10;
         worked && *kills > 300 && *halves > 50 && seen.creates > 20 && seen.deletes > 20 && seen.swept > 5
     };
-    let mut storm = Storm::start(&[]);
+    let mut storm = Storm::start(Subject::File, &[]);
     let complaint = storm.rage(DEADLINE * factor, enough);
     let summary = storm.end();
     storm::print(&format!("the store under SIGKILL: {summary}"));
@@ -49,6 +52,31 @@ fn a_killed_process_never_damages_or_loses_an_acknowledged_change() {
     assert!(summary.longest_stall() < Duration::from_secs(15), "{summary}");
 }
 
+/// How many die in the dbm store at least.
+const KILLS: u64 = 1000;
+
+/// Between its steps, in a transaction, and while it writes the pages of a commit.
+#[test]
+fn a_killed_process_never_harms_the_dbm_store_and_the_next_writer_goes_on() {
+    if worker::ran_here() {
+        return;
+    }
+    let enough = |Progress { seen, kills, halves }: &Progress| {
+        let worked = seen.loads > 10_000 && seen.updates > 10_000 && seen.creates > 20 && seen.deletes > 20 && seen.swept > 5;
+        worked && *kills >= KILLS && *halves > 50
+    };
+    let mut storm = Storm::start(Subject::Dbm, &[]);
+    let complaint = storm.rage(DEADLINE, enough);
+    let summary = storm.end();
+    storm::print(&format!("the dbm store under SIGKILL: {summary}"));
+    assert_eq!(complaint, None, "in {summary}");
+    storm.inspect();
+    assert_eq!(storm.survey(), Survey::default(), "records and index disagree");
+    assert!(enough(&summary.progress), "only {summary}");
+    // Who dies in a transaction keeps nobody waiting.
+    assert!(summary.longest_stall() < Duration::from_secs(4), "{summary}");
+}
+
 /// The same check with the store's checksum switched off: it must find torn records, else the run above shows nothing.
 #[cfg(feature = "faults")]
 #[test]
@@ -56,7 +84,7 @@ fn the_same_storm_without_the_checksum_is_caught() {
     if worker::ran_here() {
         return;
     }
-    let mut storm = Storm::start(&[("MSRS_FAULT_NO_CHECKSUM", "1")]);
+    let mut storm = Storm::start(Subject::File, &[("MSRS_FAULT_NO_CHECKSUM", "1")]);
     let mut torn = None;
     let patience = Duration::from_secs(60);
     while torn.is_none() && storm.age() < patience {

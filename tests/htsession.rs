@@ -1,6 +1,8 @@
 //! The tool on stores that the library made, run as an administrator runs it.
 #![cfg(feature = "tool")]
 
+#[path = "htsession/dbm.rs"]
+mod dbm;
 #[path = "htsession/owner.rs"]
 mod owner;
 #[path = "htsession/room.rs"]
@@ -12,7 +14,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use mod_session_rs::session::{Timestamp, Value};
-use mod_session_rs::store::{Change, Durability, Outcome, Store};
+use mod_session_rs::store::{Change, Durability, Outcome};
 use room::{Answer, Room, SECOND, now};
 use serde_json::json;
 
@@ -213,7 +215,7 @@ fn a_directory_that_is_not_a_store_is_refused_and_left_as_it_was() {
     std::fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).unwrap();
     let other_kind = place.join("kind");
     std::fs::create_dir(&other_kind).unwrap();
-    std::fs::write(other_kind.join(".mod_session_rs"), "dbm store 1\n").unwrap();
+    std::fs::write(other_kind.join(".mod_session_rs"), "tape store 1\n").unwrap();
     let link = place.join("link");
     room.put(1, |_| ());
     symlink(&room.dir, &link).unwrap();

@@ -31,7 +31,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use failure::Failure;
 use mod_session_rs::session::Ref;
 use output::{Format, Output};
-use place::Place;
+use place::{Access, Place, Word};
 
 const AFTER_HELP: &str = "\
 A session goes by its REF: the 12 hex digits that the server's log and 'list' show. Session ids are not in the store.
@@ -51,6 +51,9 @@ struct Arguments {
     /// The directory of the sessions: the server's SessionDir (required)
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// The server's SessionStore, file or dbm (default: what the directory says it is)
+    #[arg(long, global = true, value_name = "STORE", value_parser = Word::parse)]
+    store: Option<Word>,
     /// text for people, json for programs: one document, times in UTC, spans in seconds
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -93,19 +96,29 @@ enum Command {
     Locks,
 }
 
+impl Command {
+    fn access(&self) -> Access {
+        match self {
+            Command::List | Command::Show { .. } | Command::Verify | Command::Locks => Access::Read,
+            Command::Kill { .. } | Command::KillUser { .. } | Command::Gc | Command::AdjustTime { .. } => Access::Change,
+        }
+    }
+}
+
 fn reference(text: &str) -> Result<Ref, String> {
     Ref::parse(text).ok_or_else(|| "a REF is 12 hex digits".to_owned())
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let Some(dir) = arguments.dir else {
+    let word = arguments.store.unwrap_or(Word::Directory(None));
+    if arguments.dir.is_none() && word.needs_directory() {
         let message = "--dir DIR is missing: name the server's SessionDir";
         Arguments::command().error(ErrorKind::MissingRequiredArgument, message).exit();
-    };
+    }
     let mut output = Output::new(arguments.format);
-    let done = Place::open(&dir).and_then(|place| {
-        let code = run(&place, arguments.command, &mut output).map_err(|failure| failure.at(&place.dir))?;
+    let done = Place::open(word, arguments.dir.as_deref(), arguments.command.access()).and_then(|place| {
+        let code = run(&place, arguments.command, &mut output).map_err(|failure| failure.at(&place.name))?;
         output.finish()?;
         Ok(code)
     });

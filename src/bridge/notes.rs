@@ -7,7 +7,8 @@ use crate::config::Config;
 use crate::hooks::commit::{commit_all, invalidate, regenerate, remove};
 use crate::hooks::lease::release_all;
 use crate::hooks::open::{Hold, OpenError, Touch, open};
-use crate::hooks::tree::{self, Slot, Tree, lock, state};
+use crate::hooks::slot::Slot;
+use crate::hooks::tree::{self, Tree, lock, state};
 use crate::httpd::hook::{self, RequestHook, SERVICE_UNAVAILABLE};
 use crate::httpd::{Level, Outcome, Request, Table};
 use crate::session::mirror::{Detail, Edit};
@@ -42,7 +43,7 @@ impl RequestHook for Publish {
         // A tree that a panic broke shows nothing.
         let Ok(mut tree) = lock(tree::tree(request), request) else { return Outcome::Declined };
         let refused_before = tree.leases.refused;
-        let error: &[u8] = match open(&mut tree, request, Touch::Renew, Hold::Exclusive) {
+        let error = match open(&mut tree, request, Touch::Renew, Hold::Exclusive) {
             Ok(slot) => {
                 tree.collect(request); // what the requests before this one wrote is to be seen
                 publish(&mut tree, slot, request);
@@ -52,13 +53,28 @@ impl RequestHook for Publish {
                 request.err_headers_out().set_static(c"Retry-After", b"1");
                 return Outcome::Status(SERVICE_UNAVAILABLE);
             }
-            Err(OpenError::Busy) => b"busy", // the error document of the 503
-            Err(OpenError::Corrupt) => b"corrupt",
-            Err(OpenError::Store | OpenError::Off) => b"store",
+            Err(error) => error, // busy: the error document of the 503
         };
-        request.notes().set_static(c"session:error", error);
+        note_error(request, error);
         Outcome::Declined
     }
+}
+
+const ERROR: &CStr = c"session:error";
+
+/// Notes that the session cannot be read now.
+pub fn note_error(request: Request<'_>, error: OpenError) {
+    let word: &[u8] = match error {
+        OpenError::Busy => b"busy",
+        OpenError::Corrupt => b"corrupt",
+        OpenError::Store | OpenError::Off => b"store",
+    };
+    request.notes().set_static(ERROR, word);
+}
+
+/// Whether that was noted.
+pub fn has_error(request: Request<'_>) -> bool {
+    request.notes().get(ERROR).is_some()
 }
 
 /// What runs outside, perhaps as a tunnel for hours, holds nothing back. That of a sub-request is a part of a page that goes on.

@@ -30,7 +30,7 @@ pub static DIRECTIVES: [Directive<Config>; 31] = [
         c"SessionStore",
         NotHtaccess,
         Words(session_store),
-        c"file (in SessionDir), redis://..., or stock: leave it to the stock store modules",
+        c"file or dbm (in SessionDir), redis://..., or stock: leave it to the stock store modules",
     ),
     row(
         c"SessionTimeout",
@@ -200,8 +200,9 @@ fn session_store(config: &mut Config, words: &[&str], place: Place<'_>) -> Answe
     let kind = match words {
         [url, ..] if is_redis(url) => StoreKind::Redis(RedisSource::parse(words, place)?.into()),
         [word] if word.eq_ignore_ascii_case("file") => StoreKind::File,
+        [word] if word.eq_ignore_ascii_case("dbm") => StoreKind::Dbm,
         [word] if word.eq_ignore_ascii_case("stock") => StoreKind::Stock,
-        _ => return Err(format!("knows file, redis://... and stock, not '{}'", words.join(" "))),
+        _ => return Err(format!("knows file, dbm, redis://... and stock, not '{}'", words.join(" "))),
     };
     if kind != StoreKind::Stock {
         config.imply();
@@ -301,17 +302,11 @@ fn session_lock(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
 }
 
 fn session_max_age(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
-    let seconds = word.parse::<i64>().ok().filter(|seconds| seconds.unsigned_abs() <= LONGEST);
-    set(
-        &mut config.stock.max_age_seconds,
-        seconds.ok_or_else(|| format!("takes a number of seconds, at most ten years, 0 for none, not '{word}'"))?,
-    )
+    let seconds = word.parse().map_err(|_| format!("takes a number of seconds, 0 for none, not '{word}'"))?;
+    set(&mut config.stock.max_age_seconds, seconds)
 }
 
 fn session_expiry_update(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
-    let seconds = word.parse::<u64>().ok().filter(|&seconds| seconds <= LONGEST);
-    set(
-        &mut config.stock.expiry_update,
-        seconds.ok_or_else(|| format!("must be zero (disable) or a positive value (seconds), not '{word}'"))?,
-    )
+    let seconds = word.parse().map_err(|_| format!("must be zero (disable) or a positive value (seconds), not '{word}'"))?;
+    set(&mut config.stock.expiry_update, seconds)
 }

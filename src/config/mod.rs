@@ -17,6 +17,7 @@ pub use secrets::SecretSource;
 pub use server::ServerConfig;
 pub use stock::StockConfig;
 
+use self::parse::LONGEST;
 use crate::repository::{DEFAULT_GRACE, DEFAULT_MAX_SIZE, DEFAULT_TIMEOUT, Terms};
 use crate::session::time::MICROS;
 use crate::session::{CookieRule, Expiry, Id, Scope};
@@ -71,6 +72,8 @@ pub struct Config {
     pub notes: Option<bool>,
     pub lock: Option<LockMode>,
     pub stock: StockConfig,
+    /// A `Require` line here or in a section around asks for a session.
+    pub has_requirement: bool,
     /// Of the main server only.
     pub server: ServerConfig,
 }
@@ -100,6 +103,7 @@ impl Config {
             notes: inner.notes.or(outer.notes),
             lock: inner.lock.or(outer.lock),
             stock: StockConfig::merge(&outer.stock, &inner.stock),
+            has_requirement: inner.has_requirement || outer.has_requirement,
             server: outer.server,
         };
         config.locate();
@@ -138,7 +142,7 @@ impl Config {
     pub fn cookie(&self) -> Arc<CookieRule> {
         match (&self.cookie, self.stock.max_age()) {
             (Some(rule), _) => Arc::clone(rule),
-            (None, Some(seconds)) => Arc::new(CookieRule { max_age: Some(seconds), ..CookieRule::default() }),
+            (None, Some(seconds)) => Arc::new(CookieRule { max_age: Some(seconds.min(LONGEST)), ..CookieRule::default() }),
             (None, None) => Arc::new(CookieRule::default()),
         }
     }
@@ -164,7 +168,7 @@ impl Config {
         };
         let terms = Terms {
             scope: Scope { name, cookie: cookie.name.clone() },
-            timeout: self.timeout.or(self.stock.max_age()).unwrap_or(DEFAULT_TIMEOUT),
+            timeout: self.timeout.or(self.stock.max_age().map(|seconds| seconds.min(LONGEST))).unwrap_or(DEFAULT_TIMEOUT),
             expiry: Expiry {
                 touch_interval: self.touch_interval.or(self.stock.expiry_update.map(|seconds| seconds.saturating_mul(MICROS))),
                 lifetime: self.lifetime.filter(|&span| span > 0),
@@ -280,6 +284,8 @@ mod tests {
             (settings.terms.timeout, settings.cookie().unwrap().max_age, settings.terms.expiry.touch_interval)
         };
         assert_eq!(said(&config), (60, Some(60), Some(10 * MICROS)));
+        config.stock.max_age_seconds = Some(i64::MAX);
+        assert_eq!(said(&config), (LONGEST, Some(LONGEST), Some(10 * MICROS)), "the stock module knows no limit");
         config.timeout = Some(7);
         config.cookie = Some(Arc::new(CookieRule::default()));
         config.touch_interval = Some(1);

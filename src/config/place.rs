@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use once_cell::sync::OnceCell;
@@ -14,15 +15,28 @@ use crate::store::directory::Kind;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreKind {
     File,
+    Dbm,
     Redis(Arc<RedisSource>),
     /// The stock store modules answer.
     Stock,
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StoreKind::File => "file",
+            StoreKind::Dbm => "dbm",
+            StoreKind::Redis(_) => "redis",
+            StoreKind::Stock => "stock",
+        })
+    }
 }
 
 /// A store and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     File(PathBuf),
+    Dbm(PathBuf),
     Redis(Arc<RedisSource>),
 }
 
@@ -31,6 +45,7 @@ impl Location {
     pub fn of(kind: &StoreKind, dir: Option<&Path>) -> Option<Location> {
         match kind {
             StoreKind::File => Some(Location::File(dir?.to_owned())),
+            StoreKind::Dbm => Some(Location::Dbm(dir?.to_owned())),
             StoreKind::Redis(source) => Some(Location::Redis(Arc::clone(source))),
             StoreKind::Stock => None,
         }
@@ -40,6 +55,7 @@ impl Location {
     pub fn directory(&self) -> Option<(&Path, Kind)> {
         match self {
             Location::File(dir) => Some((dir, Kind::File)),
+            Location::Dbm(dir) => Some((dir, Kind::Dbm)),
             Location::Redis(_) => None,
         }
     }
@@ -57,7 +73,7 @@ impl Location {
     /// Why a file that it names cannot be used. `unprivileged`: what only root may read is not looked at.
     pub fn trouble(&self, unprivileged: bool) -> Option<&str> {
         match self {
-            Location::File(_) => None,
+            Location::File(_) | Location::Dbm(_) => None,
             Location::Redis(source) => source.trouble(unprivileged),
         }
     }
@@ -66,7 +82,7 @@ impl Location {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Location::File(dir) => dir.display().fmt(f),
+            Location::File(dir) | Location::Dbm(dir) => dir.display().fmt(f),
             Location::Redis(source) => source.target.fmt(f),
         }
     }
@@ -75,6 +91,8 @@ impl fmt::Display for Location {
 /// A place of sessions. Its store is opened in the child that first needs it, once, however many sections name it.
 pub struct StorePlace {
     pub location: Location,
+    /// A section wants each change on the disk (`SessionSync`).
+    is_synced: AtomicBool,
     store: OnceCell<Box<dyn Store>>,
 }
 
@@ -86,7 +104,7 @@ impl StorePlace {
         places.retain(|place| place.strong_count() > 0);
         let known = places.iter().filter_map(Weak::upgrade).find(|place| place.location == *location);
         known.unwrap_or_else(|| {
-            let place = Arc::new(StorePlace { location: location.clone(), store: OnceCell::new() });
+            let place = Arc::new(StorePlace { location: location.clone(), is_synced: AtomicBool::new(false), store: OnceCell::new() });
             places.push(Arc::downgrade(&place));
             place
         })
@@ -95,6 +113,15 @@ impl StorePlace {
     /// The store, which `open` makes on first use.
     pub fn store(&self, open: impl FnOnce(&Location) -> Box<dyn Store>) -> &dyn Store {
         self.store.get_or_init(|| open(&self.location)).as_ref()
+    }
+
+    /// To be said before the store is opened.
+    pub fn sync(&self) {
+        self.is_synced.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_synced(&self) -> bool {
+        self.is_synced.load(Ordering::Relaxed)
     }
 
     pub fn is(&self, other: &StorePlace) -> bool {

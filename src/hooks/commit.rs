@@ -9,8 +9,9 @@ use crate::session::{Key, Move};
 use super::events::{Event, happened};
 use super::lease::{self, Holdings};
 use super::report::{failure, store_failed};
+use super::slot::Slot;
 use super::stores::repository;
-use super::tree::{Slot, Tree};
+use super::tree::Tree;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaveError {
@@ -49,6 +50,10 @@ pub fn commit_all(tree: &mut Tree, request: Request<'_>) {
 pub fn save(slot: &mut Slot, request: Request<'_>, headers_sent: bool, cause: Cause) -> Result<(), SaveError> {
     if slot.expires_at_commit {
         return expire_now(slot, request);
+    }
+    if slot.is_barred {
+        slot.session.revert();
+        return Err(SaveError::Store);
     }
     let now = now();
     let is_unknown = headers_sent && !slot.is_known_to_client();
@@ -158,8 +163,8 @@ pub fn invalidate(slot: &mut Slot, request: Request<'_>) -> Result<(), SaveError
     let user = slot.session.user().map(str::to_owned);
     let ended = repository(&slot.settings).invalidate(&mut slot.session, now());
     let ended = ended.map_err(|error| told(slot, request, "delete", error))?;
-    slot.is_new = true;
-    slot.forget_cookie = true;
+    (slot.is_new, slot.forget_cookie, slot.is_barred) = (true, true, false);
+    slot.reads += 1;
     if let Some(key) = ended {
         happened(request, Event::Destroyed, &key.reference(), None, user.as_deref());
     }

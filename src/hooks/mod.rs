@@ -1,8 +1,8 @@
 //! What happens when: the start of the server and its children, and the life of a session within a request tree
 //! (docs/life-of-a-request.md tells it in order).
 //!
-//! [`tree`] holds what a request tree knows, [`open`] finds a session, [`lease`] keeps others off it, [`commit`] writes it, and
-//! [`response`] says when. [`locks`] is what leases are made of, [`start`] sets all up, [`clean`] removes what expired. Faces to other
+//! [`tree`] holds what a request tree knows, with a [`slot`] for each session; [`open`] finds a session, [`look`] does for those who only
+//! look, [`lease`] keeps others off it, [`commit`] writes it, and [`response`] says when. [`locks`] is what leases are made of, [`start`] sets all up, [`clean`] removes what expired. Faces to other
 //! code (`bridge`) build on these and are not known here, but for the collectors they leave in a tree.
 
 mod caching;
@@ -12,10 +12,12 @@ mod elsewhere;
 pub mod events;
 pub mod lease;
 mod locks;
+pub mod look;
 pub mod open;
 mod redis;
 mod report;
 mod response;
+pub mod slot;
 mod start;
 pub mod stores;
 pub mod tree;

@@ -12,9 +12,11 @@ use crate::session::{Id, Key, query};
 
 use super::events::{Event, happened};
 use super::lease::{self, Granted, Holdings, NotGranted};
+use super::look::means_same;
 use super::report::{failure, store_failed};
+use super::slot::Slot;
 use super::stores::repository;
-use super::tree::{Slot, State, Tree, origin, settings};
+use super::tree::{State, Tree, origin, settings};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
@@ -55,18 +57,37 @@ pub enum Hold {
 /// The slot of the session that the configuration of a request means, loaded if it was not yet. There is always one: perhaps of a
 /// new session.
 pub fn open(tree: &mut Tree, request: Request<'_>, touch: Touch, hold: Hold) -> Result<usize, OpenError> {
-    panic_at("open");
     let exclusive = hold == Hold::Exclusive && lease::is_due(tree, request);
+    let index = slot_of(tree, request, exclusive)?;
+    if hold == Hold::Exclusive {
+        hold_known(&mut tree.leases, &mut tree.slots[index], request, exclusive)?;
+    }
+    opened(&mut tree.slots[index], request, touch);
+    Ok(index)
+}
+
+pub(super) fn is_serving(request: Request<'_>) -> bool {
+    request.state::<State>().is_some_and(|state| state.is_serving.load(Ordering::Relaxed))
+}
+
+/// The slot of the session that the configuration of a request means, as far as anybody met it, else as the store has it.
+pub(super) fn slot_of(tree: &mut Tree, request: Request<'_>, exclusive: bool) -> Result<usize, OpenError> {
+    panic_at("open");
     let known = |tree: &Tree| tree.slots.iter().position(|slot| slot.opened_under == Some(origin(request)));
     let index = match known(tree) {
         Some(index) => index,
         None => {
             let settings = settings(request).ok_or(OpenError::Off)?;
             let index = match tree.find(&settings) {
-                Some(index) => {
+                Some(index) if tree.slots[index].is_opened || means_same(&tree.slots[index].settings, &settings) => {
                     if request.main().is_none() {
                         tree.slots[index].settings.lock = settings.lock; // a part of a page does not speak for the page
                     }
+                    index
+                }
+                Some(index) => {
+                    // Somebody looked before the sections of this request were known.
+                    tree.slots[index] = find(&mut tree.leases, request, settings, exclusive)?;
                     index
                 }
                 None => {
@@ -81,10 +102,6 @@ pub fn open(tree: &mut Tree, request: Request<'_>, touch: Touch, hold: Hold) -> 
             index
         }
     };
-    if hold == Hold::Exclusive {
-        hold_known(&mut tree.leases, &mut tree.slots[index], request, exclusive)?;
-    }
-    opened(&mut tree.slots[index], request, touch);
     Ok(index)
 }
 
@@ -124,7 +141,8 @@ pub fn read_under(
 }
 
 /// What the client presented is no session any more.
-fn start_anew(slot: &mut Slot) {
+pub fn start_anew(slot: &mut Slot) {
+    slot.reads += 1;
     slot.session = repository(&slot.settings).blank(now());
     slot.is_new = true;
     slot.was_invalidated = true;
@@ -187,10 +205,11 @@ pub fn reload(slot: &mut Slot, request: Request<'_>) -> Result<bool, OpenError> 
 }
 
 fn opened(slot: &mut Slot, request: Request<'_>, touch: Touch) {
+    slot.is_opened = true;
     if touch == Touch::Renew {
         slot.session.renew();
     }
-    slot.is_used |= !slot.is_new && request.state::<State>().is_some_and(|state| state.is_serving.load(Ordering::Relaxed));
+    slot.is_used |= !slot.is_new && is_serving(request);
 }
 
 /// What the client presents: ids of valid form, signed where that is asked for.

@@ -56,9 +56,10 @@ impl Watcher for CommitPoints {
                 }
                 if let Some(header) = header {
                     // A fast redirect (mod_dir) gives the request that answers a table of its own; an error on top of it answers
-                    // with that of the first request.
-                    root.err_headers_out().add(c"Set-Cookie", &header);
-                    if !request.err_headers_out().is_same(root.err_headers_out()) {
+                    // with that of the first request. Behind an internal redirect an error answers with it in another place.
+                    let table = root.err_headers_out();
+                    table.add(c"Set-Cookie", &header);
+                    if !request.err_headers_out().is_same(table) && !request.headers_out().is_same(table) {
                         request.err_headers_out().add(c"Set-Cookie", &header);
                     }
                     sets_cookie = true;

@@ -26,7 +26,11 @@ fn parts<'s>(server: Server<'s>) -> Vec<Config> {
 /// The places of all stores of ours, each directory once.
 pub fn places(server: Server<'_>) -> Vec<Arc<StorePlace>> {
     let mut found: Vec<Arc<StorePlace>> = Vec::new();
-    for place in server.and_following().flat_map(parts).filter_map(|part| part.own_store().cloned()) {
+    for part in server.and_following().flat_map(parts) {
+        let Some(place) = part.own_store().cloned() else { continue };
+        if part.sync == Some(true) {
+            place.sync();
+        }
         if !found.iter().any(|known| known.is(&place)) {
             found.push(place);
         }
@@ -79,6 +83,7 @@ impl ConfigHook for Check {
             contradictions(host)?;
         }
         if !places(server).is_empty() {
+            two_stores_in_one_directory(server)?;
             locks::check(server)?;
         }
         if !directories(server).is_empty() {
@@ -102,6 +107,19 @@ impl ConfigHook for Check {
         }
         Ok(())
     }
+}
+
+/// Which of them would be first, chance would say.
+fn two_stores_in_one_directory(server: Server<'_>) -> Result<(), ()> {
+    let directories = directories(server);
+    let twice = directories.iter().enumerate().find(|(i, (dir, _))| directories[..*i].iter().any(|(other, _)| other == dir));
+    twice.map_or(Ok(()), |(_, (dir, _))| {
+        server.log(
+            Level::Error,
+            format_args!("SessionDir {} is given to two kinds of SessionStore: give each a directory of its own", dir.display()),
+        );
+        Err(())
+    })
 }
 
 /// With these modules each request runs as another user, and no file would be everybody's.
@@ -142,8 +160,8 @@ fn is_private_to_others(error: &Error) -> bool {
 fn contradictions(host: Server<'_>) -> Result<(), ()> {
     let parts = parts(host);
     for part in &parts {
-        if part.own_store().is_none() && part.kind.as_ref().is_some_and(|kind| *kind != StoreKind::Stock) {
-            host.log(Level::Error, format_args!("SessionStore file needs a directory: add SessionDir"));
+        if let Some(kind) = part.kind.as_ref().filter(|kind| part.own_store().is_none() && **kind != StoreKind::Stock) {
+            host.log(Level::Error, format_args!("SessionStore {kind} needs a directory: add SessionDir"));
             return Err(());
         }
         if part.own_store().is_some() && !part.uses_cookies() && part.id_param.is_none() {

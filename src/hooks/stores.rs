@@ -1,19 +1,27 @@
 //! The stores of a child, opened when the first request needs them.
 
 use crate::config::{Location, Settings, StorePlace};
+use crate::httpd::mpm;
 use crate::repository::Repository;
 use crate::store::Store;
+use crate::store::dbm::DbmStore;
 use crate::store::file::FileStore;
 
 pub fn store(place: &StorePlace) -> &dyn Store {
-    place.store(open)
+    place.store(|location| open(location, place))
 }
 
-fn open(location: &Location) -> Box<dyn Store> {
+fn open(location: &Location, place: &StorePlace) -> Box<dyn Store> {
     match location {
         Location::File(dir) => Box::new(FileStore::new(dir.clone())),
+        Location::Dbm(dir) => Box::new(DbmStore::new(dir.clone()).readers(readers()).synced(place.is_synced())),
         Location::Redis(source) => Box::new(super::redis::open(source)),
     }
+}
+
+/// How many may read at once: the threads of all children, those of HTTP/2 among them, and tools.
+fn readers() -> u32 {
+    u32::try_from(mpm::most_threads() * 5 / 2 + 16).unwrap_or(u32::MAX)
 }
 
 /// The sessions that settings mean.

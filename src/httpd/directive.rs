@@ -58,7 +58,17 @@ impl<'p> Place<'p> {
         if refusal.is_null() { Ok(()) } else { Err(remedy.into()) }
     }
 
-    fn pool(self) -> Pool<'p> {
+    /// # Safety
+    /// `raw` is what httpd passes with a directive, for as long as it reads it.
+    pub(super) unsafe fn from_raw(raw: *mut ffi::cmd_parms) -> Place<'p> {
+        Place { raw, owner: PhantomData }
+    }
+
+    pub(super) fn raw(self) -> *mut ffi::cmd_parms {
+        self.raw
+    }
+
+    pub(super) fn pool(self) -> Pool<'p> {
         // SAFETY: the pool of the configuration.
         unsafe { Pool::from_raw((*self.raw).pool) }
     }

@@ -22,9 +22,17 @@ impl Outcome {
             Outcome::Status(status) => status,
         }
     }
+
+    pub(super) fn of(raw: c_int) -> Outcome {
+        match raw {
+            raw if raw == ffi::OK as c_int => Outcome::Ok,
+            raw if raw == ffi::DECLINED as c_int => Outcome::Declined,
+            status => Outcome::Status(status),
+        }
+    }
 }
 
-const INTERNAL_SERVER_ERROR: c_int = ffi::HTTP_INTERNAL_SERVER_ERROR as c_int;
+pub const INTERNAL_SERVER_ERROR: c_int = ffi::HTTP_INTERNAL_SERVER_ERROR as c_int;
 pub const SERVICE_UNAVAILABLE: c_int = ffi::HTTP_SERVICE_UNAVAILABLE as c_int;
 
 pub trait RequestHook {
@@ -54,7 +62,7 @@ pub trait ConfigHook {
     fn run(pool: Pool<'_>, server: Server<'_>) -> Result<(), ()>;
 }
 
-unsafe extern "C" fn request<H: RequestHook>(r: *mut ffi::request_rec) -> c_int {
+pub(super) unsafe extern "C" fn request<H: RequestHook>(r: *mut ffi::request_rec) -> c_int {
     // SAFETY: httpd passes a request that lives through the call.
     guard(INTERNAL_SERVER_ERROR, || H::run(unsafe { Request::from_raw(r) }).raw())
 }

@@ -4,8 +4,10 @@
 //! pointer, never through a long-lived `&mut`, since other modules alias them; every entry from C passes [`guard`].
 #![allow(unsafe_code)]
 
+pub mod authz;
 pub mod config;
 pub mod directive;
+pub mod expr;
 pub mod ffi;
 pub mod filter;
 mod guard;

@@ -58,6 +58,11 @@ impl<'p> Table<'p> {
         }
     }
 
+    pub fn clear(self) {
+        // SAFETY: a live table.
+        unsafe { ffi::apr_table_clear(self.raw) }
+    }
+
     pub fn unset(self, key: &CStr) {
         // SAFETY: a NUL-terminated key.
         unsafe { ffi::apr_table_unset(self.raw, key.as_ptr()) }

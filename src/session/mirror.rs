@@ -1,6 +1,7 @@
 //! A plain-text picture of the values that other code may write on: request notes, the stock table. What differs from what was
 //! shown was written there; an untouched entry never changes a value.
 
+use super::value::Value;
 use super::values::{Values, compare};
 
 /// What was last shown.
@@ -42,7 +43,9 @@ pub enum Detail {
 const LONGEST_PUBLIC: usize = 8192;
 
 impl Detail {
-    fn shows(self, key: &str, plain: &[u8]) -> bool {
+    /// Whether a value has a place in the picture.
+    #[must_use]
+    pub fn shows(self, key: &str, plain: &[u8]) -> bool {
         !plain.contains(&0)
             && match self {
                 Detail::Public => plain.len() <= LONGEST_PUBLIC && !is_password(key),
@@ -50,11 +53,20 @@ impl Detail {
                 Detail::All => true,
             }
     }
+
+    fn of(self, key: &str, value: &Value) -> Option<Vec<u8>> {
+        value.to_plain().filter(|plain| self.shows(key, plain))
+    }
+
+    /// What the picture shows of one key, however that is spelled.
+    #[must_use]
+    pub fn text(self, values: &Values, key: &str) -> Option<Vec<u8>> {
+        values.find(key).and_then(|(key, value)| self.of(key, value))
+    }
 }
 
 /// Whether the value of a key is a password: mod_auth_form gives them such keys.
-#[must_use]
-pub fn is_password(key: &str) -> bool {
+fn is_password(key: &str) -> bool {
     key.len() >= 3 && key.as_bytes()[key.len() - 3..].eq_ignore_ascii_case(b"-pw")
 }
 
@@ -62,8 +74,7 @@ impl Mirror {
     /// Takes a new picture of the values.
     #[must_use]
     pub fn of(values: &Values, detail: Detail) -> Mirror {
-        let plain = values.iter().filter_map(|(key, value)| Some((key, value.to_plain()?)));
-        let shown = plain.filter(|(key, plain)| detail.shows(key, plain)).map(|(key, plain)| (key.to_owned(), plain)).collect();
+        let shown = values.iter().filter_map(|(key, value)| Some((key.to_owned(), detail.of(key, value)?))).collect();
         Mirror { shown, beside: Vec::new() }
     }
 
@@ -128,7 +139,6 @@ impl Mirror {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::Value;
 
     fn values(pairs: &[(&str, Value)]) -> Values {
         let mut values = Values::default();
@@ -165,6 +175,10 @@ mod tests {
         assert_eq!(shown(Detail::Public), ["bytes", "f", "list", "n", "text", "yes"]);
         assert_eq!(shown(Detail::NoPasswords), ["bytes", "f", "list", "long", "n", "text", "yes"]);
         assert_eq!(shown(Detail::All), ["bytes", "f", "list", "long", "n", "realm-PW", "text", "yes"]);
+        for (key, _) in all.iter() {
+            let shown = shown(Detail::Public).iter().any(|known| known == key);
+            assert_eq!(Detail::Public.text(&all, &key.to_uppercase()).is_some(), shown, "{key}");
+        }
         let mirror = Mirror::of(&all, Detail::Public);
         let plain: Vec<_> = mirror.entries().map(|(_, plain)| plain).collect();
         assert_eq!(plain, [&b"\xff"[..], b"1.5", b"[1,\"x\"]", b"-5", b"a b", b"1"]);

@@ -75,6 +75,8 @@ pub struct Session {
     presents: bool,
     opened: Timestamp,
     max_size: usize,
+    /// How often it was changed or read again: pictures of it may be old.
+    revision: u32,
 }
 
 impl Session {
@@ -104,7 +106,18 @@ impl Session {
             renews: false,
             opened,
             max_size,
+            revision: 0,
         }
+    }
+
+    /// Another number whenever values, owner or timeout may have changed.
+    #[must_use]
+    pub fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    fn revise(&mut self) {
+        self.revision = self.revision.wrapping_add(1);
     }
 
     #[must_use]
@@ -164,6 +177,7 @@ impl Session {
     }
 
     fn values_mut(&mut self) -> &mut Values {
+        self.revise();
         self.changed.get_or_insert_with(|| self.base.values.clone())
     }
 
@@ -196,6 +210,7 @@ impl Session {
 
     /// Drops the changes since the last load or save.
     pub fn revert(&mut self) {
+        self.revise();
         self.changed = None;
         self.changes = Changes::default();
         (self.new_timeout, self.new_user) = (None, None);
@@ -269,6 +284,7 @@ impl Session {
 
     /// Takes over what the store holds by now; our changes stay on top of it, and `accessed` that before this request.
     pub fn reloaded(&mut self, record: Record, expires: Timestamp) {
+        self.revise();
         let mut values = record.values.clone();
         self.changes.apply(&mut values);
         self.changed = Some(values);

@@ -19,13 +19,17 @@ pub const MARKER: &str = ".mod_session_rs";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     File,
+    Dbm,
 }
 
 impl Kind {
+    const ALL: [Kind; 2] = [Kind::File, Kind::Dbm];
+
     /// What the marker says: the store, and the version of its layout.
     fn marker(self) -> &'static str {
         match self {
             Kind::File => "file store 1\n",
+            Kind::Dbm => "dbm store 1\n",
         }
     }
 }
@@ -132,15 +136,30 @@ fn temporary_ancestor(dir: &Path) -> Option<&Path> {
     dir.ancestors().skip(1).find(|ancestor| std::fs::metadata(ancestor).is_ok_and(|found| found.mode() & 0o1002 == 0o1002))
 }
 
-fn marked(dir: &Path, kind: Kind) -> Result<bool> {
+/// What a directory holds, as its marker says. `None`: nothing yet, or something that this version does not know.
+///
+/// # Errors
+/// It cannot be told.
+pub fn kind(dir: &Path) -> Result<Option<Kind>> {
+    let text = marker(dir)?;
+    Ok(text.and_then(|text| Kind::ALL.into_iter().find(|kind| kind.marker() == text)))
+}
+
+/// The text of the marker; `None`: there is none.
+fn marker(dir: &Path) -> Result<Option<String>> {
     let path = dir.join(MARKER);
     let file = match fs::open(&path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) {
         Ok(file) => file,
-        Err(Errno::NOENT) => return Ok(false),
+        Err(Errno::NOENT) => return Ok(None),
         Err(errno) => return Err(Error::Io(path, errno.into())),
     };
     let mut text = String::new();
     File::from(file).take(64).read_to_string(&mut text).map_err(|error| Error::Io(path, error))?;
+    Ok(Some(text))
+}
+
+fn marked(dir: &Path, kind: Kind) -> Result<bool> {
+    let Some(text) = marker(dir)? else { return Ok(false) };
     // Another child has created the marker and not yet written it.
     if text == kind.marker() || text.is_empty() {
         return Ok(true);

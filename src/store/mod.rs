@@ -2,6 +2,8 @@
 //! expiry rules live above them, once.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "dbm")]
+pub mod dbm;
 pub mod directory;
 pub mod file;
 pub mod lease;

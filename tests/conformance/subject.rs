@@ -21,8 +21,9 @@ pub struct Store {
     with: fn(Setup) -> Setup,
 }
 
-pub const STORES: [Store; 2] = [
+pub const STORES: [Store; 3] = [
     Store { name: "file", conf: "SessionDir @DIR@", is_files: true, cleans_itself: false, with: |setup| setup },
+    Store { name: "dbm", conf: "SessionDir @DIR@\nSessionStore dbm", is_files: false, cleans_itself: false, with: |setup| setup },
     Store {
         name: "redis",
         conf: "SessionStore redis+unix://@ROOT@/redis/sock",
@@ -99,12 +100,6 @@ impl Subject {
         matches!(self, Subject::Ours(..))
     }
 
-    /// The lines that configure the store.
-    pub fn store_conf(&self) -> &'static str {
-        let Subject::Ours(store, _) = self else { panic!("this case needs power over the server") };
-        store.conf
-    }
-
     /// Whether an event tells of each session that expired.
     pub fn tells_of_expiry(&self) -> bool {
         matches!(self, Subject::Ours(store, _) if !store.cleans_itself)
@@ -142,10 +137,16 @@ impl Subject {
         }
     }
 
-    /// For what else a case wants to set up. The page reads and writes through the C interface only, so it needs no notes.
+    /// For what else a case wants to set up.
     pub fn setup(&self, conf: &str) -> Setup {
         let Subject::Ours(store, mpm) = self else { panic!("this case needs power over the server") };
-        (store.with)(Httpd::with(*mpm)).conf(store.conf).conf("<Location /conform>\nSessionNotes Off\n</Location>").conf(conf)
+        (store.with)(Httpd::with(*mpm)).conf(&self.conf()).conf(conf)
+    }
+
+    /// What every configuration begins with. The page reads and writes through the C interface only, so it needs no notes.
+    pub fn conf(&self) -> String {
+        let Subject::Ours(store, _) = self else { panic!("this case needs power over the server") };
+        format!("{}\n<Location /conform>\nSessionNotes Off\n</Location>", store.conf)
     }
 
     pub fn start(setup: Setup) -> Server {

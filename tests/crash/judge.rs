@@ -4,8 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use mod_session_rs::store::dbm::DbmStore;
 use mod_session_rs::store::file::FileStore;
-use mod_session_rs::store::{Blob, Error};
+use mod_session_rs::store::{Blob, Error, Store};
 
 use crate::ledger::{Ledger, Mark, Page};
 use crate::payload::State;
@@ -20,7 +21,7 @@ const INVENTED: &str = "invented";
 const FAILED: &str = "failed";
 
 pub struct Judge {
-    pub store: FileStore,
+    pub store: Box<dyn Store>,
     pub ledger: Ledger,
     complaints: File,
     name: String,
@@ -38,11 +39,41 @@ pub fn store_path(place: &Path) -> PathBuf {
     place.join("sessions")
 }
 
+/// The store that a storm is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    File,
+    Dbm,
+}
+
+/// Names it to the processes.
+pub const SUBJECT: &str = "MSRS_CRASH_STORE";
+
+impl Subject {
+    pub fn told() -> Subject {
+        if std::env::var(SUBJECT).as_deref() == Ok("dbm") { Subject::Dbm } else { Subject::File }
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Subject::File => "file",
+            Subject::Dbm => "dbm",
+        }
+    }
+
+    fn store(self, dir: PathBuf) -> Box<dyn Store> {
+        match self {
+            Subject::File => Box::new(FileStore::new(dir)),
+            Subject::Dbm => Box::new(DbmStore::new(dir)),
+        }
+    }
+}
+
 impl Judge {
     /// `name` says in complaints who saw it.
-    pub fn new(place: &Path, name: &str) -> Judge {
+    pub fn new(place: &Path, subject: Subject, name: &str) -> Judge {
         let complaints = OpenOptions::new().append(true).create(true).open(complaints_path(place)).expect("a place for complaints");
-        Judge { store: FileStore::new(store_path(place)), ledger: Ledger::open(&ledger_path(place)), complaints, name: name.to_owned() }
+        Judge { store: subject.store(store_path(place)), ledger: Ledger::open(&ledger_path(place)), complaints, name: name.to_owned() }
     }
 
     /// One line, written at once: the process may not live to write it later.

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mod_session_rs::store::{Entry, Store};
-
+use mod_session_rs::store::Entry;
+use mod_session_rs::store::dbm::{DbmStore, Survey};
 use mod_session_rs::store::directory;
 
-use crate::judge::{Judge, complaints_path, ledger_path, store_path};
+use crate::judge::{Judge, SUBJECT, Subject, complaints_path, ledger_path, store_path};
 use crate::ledger::{Ledger, Tally};
 use crate::payload::{KINDS, Random, WRITERS, key};
 use crate::worker::{PLACE, PROCESSES, READERS, ROLE, SURVIVORS};
@@ -24,6 +24,7 @@ const PAUSE: u64 = 6;
 
 pub struct Storm {
     place: tempfile::TempDir,
+    subject: Subject,
     environment: Vec<(String, String)>,
     children: Vec<Child>,
     random: Random,
@@ -58,15 +59,24 @@ pub fn print(line: &str) {
 
 impl Storm {
     /// Starts all processes with this in their environment. The calling test is what runs in them again.
-    pub fn start(environment: &[(&str, &str)]) -> Storm {
+    pub fn start(subject: Subject, environment: &[(&str, &str)]) -> Storm {
         // Beside the build rather than in /tmp: that may be in memory, and the store is for disks.
         let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
         directory::make(&store_path(place.path()), None).expect("the directory of the store");
         Ledger::create(&ledger_path(place.path()), PROCESSES);
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos().into());
         let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let mut storm =
-            Storm { place, environment, children: Vec::new(), random: Random(seed), started: Instant::now(), kills: 0, halves: 0, read: 0 };
+        let mut storm = Storm {
+            place,
+            subject,
+            environment,
+            children: Vec::new(),
+            random: Random(seed),
+            started: Instant::now(),
+            kills: 0,
+            halves: 0,
+            read: 0,
+        };
         for number in 0..PROCESSES {
             storm.children.push(storm.spawn(number));
         }
@@ -82,6 +92,7 @@ impl Storm {
         Command::new(std::env::current_exe().expect("a path"))
             .args(["--exact", &test, "--nocapture", "--test-threads=1"])
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .env(SUBJECT, self.subject.word())
             .env(ROLE, number.to_string())
             .env(PLACE, self.place.path())
             .stdin(Stdio::null())
@@ -155,9 +166,14 @@ impl Storm {
         }
     }
 
+    /// Whether index and records of a dbm store agree.
+    pub fn survey(&self) -> Survey {
+        DbmStore::new(store_path(self.place.path())).survey().expect("a store that can be read")
+    }
+
     /// Looks at what is left when all have ended.
     pub fn inspect(&mut self) {
-        let judge = Judge::new(self.place.path(), "the survivor");
+        let judge = Judge::new(self.place.path(), self.subject, "the survivor");
         for record in 0..KINDS.len() {
             let before = judge.ledger.page(record);
             match judge.store.load(&key(record)) {

@@ -7,11 +7,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mod_session_rs::store::{Change, Cursor, Durability, Outcome, Store};
+use mod_session_rs::store::{Change, Cursor, Durability, Outcome};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, kill_process, setrlimit};
 
-use crate::judge::Judge;
+use crate::judge::{Judge, Subject, store_path};
 use crate::ledger::{Mark, Tally};
 use crate::payload::{KINDS, Random, SWEEP_BEFORE, State, WRITERS, any_long_record, any_record, key};
 
@@ -45,6 +45,8 @@ enum Act {
     /// Writes it as expired, for the cleaner.
     Doom,
     Delete,
+    /// Dies while it has the record.
+    Die,
 }
 
 struct Worker {
@@ -52,6 +54,8 @@ struct Worker {
     judge: Judge,
     random: Random,
     tally: Tally,
+    /// Of the dbm store: all records are in it.
+    data: PathBuf,
 }
 
 impl Worker {
@@ -62,10 +66,10 @@ impl Worker {
             n if n < WRITERS + READERS => format!("reader {}", n - WRITERS),
             _ => "the cleaner".to_owned(),
         };
-        let judge = Judge::new(place, &name);
+        let judge = Judge::new(place, Subject::told(), &name);
         let tally = judge.ledger.tally(number);
         let random = Random(u64::from(std::process::id()) << 32 | tally.operations());
-        Worker { number, judge, random, tally }
+        Worker { number, judge, random, tally, data: store_path(place).join("data.mdb") }
     }
 
     fn run(&mut self) {
@@ -99,6 +103,7 @@ impl Worker {
             10..15 => false,
             15..400 => self.load(record),
             400..403 if !SURVIVORS.contains(&self.number) => return self.die_within_a_write(),
+            403..405 if !SURVIVORS.contains(&self.number) => self.change(record, Act::Die),
             _ => self.change(record, Act::Write),
         };
         if !there && record % WRITERS == self.number {
@@ -125,7 +130,10 @@ impl Worker {
     /// Changes a record and dies while it is written, if it has grown enough for that.
     fn die_within_a_write(&mut self) {
         let record = any_long_record(&mut self.random);
-        let size = 2 * self.judge.store.load(&key(record)).ok().flatten().map_or(0, |blob| blob.bytes.len() as u64);
+        let size = match std::fs::metadata(&self.data) {
+            Ok(found) => found.len(),
+            Err(_) => 2 * self.judge.store.load(&key(record)).ok().flatten().map_or(0, |blob| blob.bytes.len() as u64),
+        };
         let usual = getrlimit(Resource::Fsize);
         let current = Some(LEAST_LIMIT + self.random.below(size + 1));
         setrlimit(Resource::Fsize, Rlimit { current, ..usual }).expect("a limit may be lowered");
@@ -135,7 +143,7 @@ impl Worker {
 
     /// `false`: nothing is there.
     fn change(&mut self, record: usize, act: Act) -> bool {
-        let Worker { number: me, judge, random, tally } = self;
+        let Worker { number: me, judge, random, tally, .. } = self;
         let before = judge.ledger.page(record);
         let mut next = None;
         let mut there = false;
@@ -144,6 +152,9 @@ impl Worker {
             let page = if found.is_some() { &judge.ledger.page(record) } else { &before };
             there = found.is_some();
             let Some(state) = judge.judge(record, found, page) else { return Change::Keep };
+            if act == Act::Die {
+                let _ = kill_process(getpid(), Signal::KILL);
+            }
             let mark = |state: &State| Mark { epoch: state.epoch, n: state.total };
             if act == Act::Delete {
                 judge.ledger.may_vanish(record, *me, mark(&state));

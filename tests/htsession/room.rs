@@ -9,7 +9,8 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use mod_session_rs::session::{Key, Record, Stored as Decoded, Timestamp, Value, Values};
-use mod_session_rs::store::directory;
+use mod_session_rs::store::dbm::DbmStore;
+use mod_session_rs::store::directory::{self, Kind};
 use mod_session_rs::store::file::FileStore;
 use mod_session_rs::store::{Blob, Durability, Store};
 
@@ -18,6 +19,7 @@ pub const SECOND: u64 = 1_000_000;
 pub struct Room {
     pub place: tempfile::TempDir,
     pub dir: PathBuf,
+    kind: Kind,
 }
 
 /// A session as it is stored.
@@ -43,16 +45,23 @@ pub fn key(number: u8) -> Key {
 impl Room {
     /// An empty store. Others may pass, for the tests that give it away.
     pub fn new() -> Room {
+        Room::of(Kind::File)
+    }
+
+    pub fn of(kind: Kind) -> Room {
         let place = tempfile::tempdir().unwrap();
         std::fs::set_permissions(place.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let dir = place.path().join("sessions");
         directory::make(&dir, None).unwrap();
-        directory::claim(&dir, directory::Kind::File).unwrap();
-        Room { place, dir }
+        directory::claim(&dir, kind).unwrap();
+        Room { place, dir, kind }
     }
 
-    pub fn store(&self) -> FileStore {
-        FileStore::new(self.dir.clone())
+    pub fn store(&self) -> Box<dyn Store> {
+        match self.kind {
+            Kind::File => Box::new(FileStore::new(self.dir.clone())),
+            Kind::Dbm => Box::new(DbmStore::new(self.dir.clone())),
+        }
     }
 
     /// Stores a session of one value, changed by `change`; returns its reference.
@@ -89,7 +98,22 @@ impl Room {
     }
 
     pub fn damage(&self, number: u8) {
-        std::fs::write(self.file(number), "damage").unwrap();
+        match self.kind {
+            Kind::File => std::fs::write(self.file(number), "damage").unwrap(),
+            Kind::Dbm => self.damage_page(number),
+        }
+    }
+
+    /// Changes the check of a record where it lies, in all pages that have it, behind the store's back. Nobody has it open meanwhile.
+    fn damage_page(&self, number: u8) {
+        let data = self.dir.join("data.mdb");
+        let mut bytes = std::fs::read(&data).unwrap();
+        // LMDB writes the length of a key before it; entries of the index are longer.
+        let entry = [&32u16.to_le_bytes()[..], &key(number).0].concat();
+        let found: Vec<_> = bytes.windows(entry.len()).enumerate().filter(|(_, window)| *window == entry).map(|(at, _)| at).collect();
+        assert!(!found.is_empty());
+        found.iter().for_each(|at| bytes[at + entry.len()] ^= 1);
+        std::fs::write(&data, bytes).unwrap();
     }
 
     /// Makes all of the store another user's.

@@ -15,7 +15,10 @@ use rustix::fs::{FlockOperation, flock};
 pub const HANDLERS: [&str; 6] = ["capi", "stockapi", "notesapi", "floor", "count", "conform"];
 
 /// Built with them, and loaded where a test asks for it.
-const ON_DEMAND: [&str; 3] = ["ruid2", "ownstore", "resource"];
+const ON_DEMAND: [&str; 6] = ["doors", "ruid2", "ownstore", "resource", "exprnow", STRANGER];
+
+/// Sees httpd's headers alone, as a module that others wrote.
+const STRANGER: &str = "stockonly";
 
 pub struct Installed {
     pub program: PathBuf,
@@ -40,7 +43,7 @@ impl Installed {
 
     /// Whether there is a module of httpd's own.
     pub fn has(&self, name: &str) -> bool {
-        self.linked.contains(&format!("mod_{name}.c")) || self.modules.join(format!("mod_{name}.so")).exists()
+        self.linked.contains(&format!("mod_{name}.c")) || self.file_of(name).exists()
     }
 
     /// The line that loads a module of httpd's own; empty for one that is linked in, which httpd refuses to load again.
@@ -49,7 +52,11 @@ impl Installed {
         if self.linked.contains(&source) {
             return String::new();
         }
-        load_line(name, &self.modules.join(format!("mod_{name}.so")))
+        load_line(name, &self.file_of(name))
+    }
+
+    pub fn file_of(&self, name: &str) -> PathBuf {
+        self.modules.join(format!("mod_{name}.so"))
     }
 }
 
@@ -107,11 +114,11 @@ fn build(name: &str, directory: &Path) {
         return;
     }
     fs::copy(&source, directory.join(&file)).expect("a copy of the source");
+    let ours = if name == STRANGER { Vec::new() } else { vec![format!("-I{}", headers.display()), format!("-I{}", sources.display())] };
     run(apxs()
         .current_dir(directory)
         .args(["-c", "-Wc,-Wall", "-Wc,-Wextra", "-Wc,-Werror", "-Wc,-Wno-unused-parameter"])
-        .arg(format!("-I{}", headers.display()))
-        .arg(format!("-I{}", sources.display()))
+        .args(ours)
         .arg(&file));
 }
 

@@ -71,6 +71,8 @@ pub struct Setup {
     session: String,
     modules: Vec<String>,
     log_level: String,
+    /// What takes the place of all that is said here and of the handlers of tests/c.
+    instead: Option<String>,
     conf: String,
     pub(super) expected: Vec<String>,
     /// Servers that ours needs, ended after it.
@@ -89,6 +91,7 @@ impl Setup {
             session: apxs::load_line("session", &apxs::module_under_test()),
             modules: Vec::new(),
             log_level: "info".into(),
+            instead: None,
             conf: String::new(),
             expected: Vec::new(),
             companions: Vec::new(),
@@ -102,6 +105,12 @@ impl Setup {
     /// sessions that does not exist yet.
     pub fn conf(mut self, text: &str) -> Setup {
         self.set_conf(&format!("{}{text}\n", self.conf));
+        self
+    }
+
+    /// The whole configuration, in place of the one that other servers have. It must name PidFile, Listen and ErrorLog.
+    pub fn instead(mut self, text: &str) -> Setup {
+        self.instead = Some(text.into());
         self
     }
 
@@ -192,7 +201,12 @@ impl Setup {
 
     /// What `apache2 -t` says of this configuration: whether it is well, and all its output.
     pub fn configtest(&self) -> (bool, String) {
-        let output = self.command(super::httpd::free_port()).arg("-t").output().expect("httpd -t");
+        self.asked("-t")
+    }
+
+    /// What `apache2` says of this configuration when it is called with one of its options that start no server.
+    pub fn asked(&self, option: &str) -> (bool, String) {
+        let output = self.command(super::httpd::free_port()).arg(option).output().expect("httpd");
         let said = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
@@ -224,6 +238,9 @@ impl Setup {
     }
 
     fn text(&self) -> String {
+        if let Some(text) = &self.instead {
+            return format!("{text}{}", self.conf);
+        }
         let installed = Installed::get();
         let mut text = installed.load_line(self.mpm.module());
         text.extend(MODULES.map(|name| installed.load_line(name)));

@@ -1,7 +1,7 @@
-//! What goes wrong, in one line that names the directory and the remedy.
+//! What goes wrong, in one line that names the place of the sessions and the remedy.
 
+use std::fmt::Display;
 use std::io;
-use std::path::Path;
 
 use mod_session_rs::session::Ref;
 use mod_session_rs::store;
@@ -20,12 +20,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub fn unusable(dir: &Path, why: &str, remedy: &str) -> Failure {
-        Failure::Explained(format!("{}: {why}; {remedy}", dir.display()))
+    pub fn unusable(place: impl Display, why: &str, remedy: &str) -> Failure {
+        Failure::Explained(format!("{place}: {why}; {remedy}"))
     }
 
-    /// Adds the directory and what may be done about it.
-    pub fn at(self, dir: &Path) -> Failure {
+    /// Adds the place and what may be done about it.
+    pub fn at(self, place: impl Display) -> Failure {
         let remedy = match &self {
             Failure::Unknown(_) => "see 'htsession list' for those there are",
             Failure::Store(store::Error::Locked(..)) => "a process that holds it is stopped: let it go on or end it",
@@ -39,6 +39,6 @@ impl Failure {
                 return self;
             }
         };
-        Failure::unusable(dir, &self.to_string(), remedy)
+        Failure::unusable(place, &self.to_string(), remedy)
     }
 }

@@ -6,7 +6,7 @@ use mod_session_rs::repository::now;
 use mod_session_rs::session::record::{Body, CodecError};
 use mod_session_rs::session::time::MICROS;
 use mod_session_rs::session::{Alias, Key, Record, Ref, Stored as Decoded, Timestamp};
-use mod_session_rs::store::{Blob, Entry, Error, Store};
+use mod_session_rs::store::{Blob, Entry, Error};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -36,7 +36,7 @@ impl Stored {
     fn new(key: &Key, entry: Entry) -> Stored {
         match entry {
             Entry::Corrupt => {
-                let content = Content::Damaged("neither of its slots is whole".to_owned());
+                let content = Content::Damaged("it is not what was written".to_owned());
                 Stored { key: *key, expires: Timestamp::NEVER, size: 0, content }
             }
             Entry::Blob(Blob { expires, bytes }) => {

@@ -1,5 +1,6 @@
-//! Who holds the sessions of this directory now: the tables of leases of the servers that run as its owner.
+//! Who holds the sessions of this place now: the tables of leases of the servers that run as its owner.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 
 use mod_session_rs::lock::survey::{InUse, in_use};
 use mod_session_rs::lock::{Memory, shm};
+use mod_session_rs::store::directory::Kind;
 use mod_session_rs::store::file;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::geteuid;
@@ -33,7 +35,9 @@ struct Locks {
 }
 
 pub fn locks(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
-    let mut held: Vec<_> = shm::servers().flat_map(leases).filter(|lease| is_stored(&place.dir, lease.hash)).map(show).collect();
+    let leases: Vec<_> = shm::servers().flat_map(leases).collect();
+    let stored = stored(place, &leases.iter().map(|lease| lease.hash).collect())?;
+    let mut held: Vec<_> = leases.into_iter().filter(|lease| stored.contains(&lease.hash)).map(show).collect();
     held.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let locks = Locks { held };
     output.either(&locks, || {
@@ -73,8 +77,23 @@ fn read(server: u32) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Leases go by the first eight bytes of a key, and files by the whole.
-fn is_stored(dir: &Path, hash: u64) -> bool {
+/// Those of these hashes that are of sessions here: leases go by the first eight bytes of a key.
+fn stored(place: &Place, hashes: &HashSet<u64>) -> Result<HashSet<u64>, Failure> {
+    let mut stored = HashSet::new();
+    match &place.directory {
+        Some((dir, Kind::File)) => stored.extend(hashes.iter().filter(|hash| is_file(dir, **hash))),
+        _ if hashes.is_empty() => {}
+        _ => place.store.each(&mut |key, _| {
+            let hash = key.0.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+            stored.extend(hash.filter(|hash| hashes.contains(hash)));
+            stored.len() < hashes.len()
+        })?,
+    }
+    Ok(stored)
+}
+
+/// Files go by the whole key.
+fn is_file(dir: &Path, hash: u64) -> bool {
     let [first, ..] = hash.to_be_bytes();
     let begins = format!("{hash:016x}");
     let mut entries = fs::read_dir(file::sub(dir, first)).into_iter().flatten().flatten();

@@ -1,4 +1,4 @@
-//! The directory that the tool works in, and as whom. A directory is never made, marked or taken into use here.
+//! Where the sessions are that the tool works on, and as whom. A directory is never made, marked or taken into use here.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -6,24 +6,73 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use mod_session_rs::store::Store;
+use mod_session_rs::store::dbm::DbmStore;
 use mod_session_rs::store::directory::{self, Kind, State};
 use mod_session_rs::store::file::FileStore;
 use rustix::process::geteuid;
 
 use crate::failure::Failure;
 
+/// What `--store` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// A directory with this store; `None`: with the one that its marker names.
+    Directory(Option<Kind>),
+    /// Sessions that are out of reach from here; the text says why, and what to do instead.
+    Elsewhere(&'static str),
+}
+
+impl Word {
+    pub fn parse(word: &str) -> Result<Word, String> {
+        match word {
+            "file" => Ok(Word::Directory(Some(Kind::File))),
+            "dbm" => Ok(Word::Directory(Some(Kind::Dbm))),
+            "memory" => Ok(Word::Elsewhere(
+                "the sessions of SessionStore memory are in the memory of the server, which alone may touch them; \
+                 end them in the application, or stop httpd and remove its file to end them all",
+            )),
+            "dbd" => Ok(Word::Elsewhere("the sessions of SessionStore dbd are in its database; use the client of that")),
+            _ => Err("the stores are file and dbm".to_owned()),
+        }
+    }
+
+    pub fn needs_directory(self) -> bool {
+        matches!(self, Word::Directory(_))
+    }
+}
+
+/// What is to be done there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Change,
+}
+
 pub struct Place {
-    pub dir: PathBuf,
-    pub store: FileStore,
+    /// As an administrator knows it.
+    pub name: String,
+    pub store: Box<dyn Store>,
+    /// Of a store that has one.
+    pub directory: Option<(PathBuf, Kind)>,
     /// An empty directory, which no server has used yet: there is nothing in it, and nothing may be put into it.
     pub empty: bool,
     pub warning: Option<String>,
 }
 
 impl Place {
-    pub fn open(dir: &Path) -> Result<Place, Failure> {
+    pub fn open(word: Word, dir: Option<&Path>, access: Access) -> Result<Place, Failure> {
+        match (word, dir) {
+            (Word::Directory(kind), Some(dir)) => Place::open_directory(dir, kind, access),
+            (Word::Directory(_), None) => Err(Failure::Explained("--dir is missing".to_owned())),
+            (Word::Elsewhere(why), _) => Err(Failure::Explained(why.to_owned())),
+        }
+    }
+
+    fn open_directory(dir: &Path, kind: Option<Kind>, access: Access) -> Result<Place, Failure> {
         // A slash at the end would follow a symbolic link.
         let dir: PathBuf = std::path::absolute(dir).map_or_else(|_| dir.to_owned(), |dir| dir.components().collect());
+        let name = dir.display().to_string();
         let owner = match std::fs::symlink_metadata(&dir) {
             Ok(found) => (found.uid(), found.gid()),
             Err(error) => {
@@ -32,19 +81,28 @@ impl Place {
                     ErrorKind::PermissionDenied => "run htsession as root or as the User of the server",
                     _ => "give the SessionDir of the server",
                 };
-                return Err(Failure::unusable(&dir, &error.to_string(), remedy));
+                return Err(Failure::unusable(name, &error.to_string(), remedy));
             }
         };
         become_owner(&dir, owner)?;
         if owner.0 != geteuid().as_raw() {
             let why = format!("it belongs to uid {}", owner.0);
-            return Err(Failure::unusable(&dir, &why, "run htsession as root or as that user"));
+            return Err(Failure::unusable(name, &why, "run htsession as root or as that user"));
         }
-        let found = directory::examine(&dir, geteuid(), Kind::File).map_err(|error| Failure::Store(error).at(&dir))?;
-        match found.state {
-            State::Missing => Err(Failure::unusable(&dir, "it is not there", "give the SessionDir of the server, once it has made it")),
-            state => Ok(Place { store: FileStore::new(dir.clone()), dir, empty: state == State::Empty, warning: found.warning }),
-        }
+        // What cannot be read says so below.
+        let kind = kind.or_else(|| directory::kind(&dir).ok().flatten()).unwrap_or(Kind::File);
+        let found = directory::examine(&dir, geteuid(), kind).map_err(|error| Failure::Store(error).at(&name))?;
+        let store: Box<dyn Store> = match (found.state, kind) {
+            (State::Missing, _) => {
+                return Err(Failure::unusable(name, "it is not there", "give the SessionDir of the server, once it has made it"));
+            }
+            // Of the two, this one can look into a directory and leave nothing there.
+            (State::Empty, _) | (State::Ours, Kind::File) => Box::new(FileStore::new(dir.clone())),
+            (State::Ours, Kind::Dbm) if access == Access::Read => Box::new(DbmStore::new(dir.clone()).read_only()),
+            (State::Ours, Kind::Dbm) => Box::new(DbmStore::new(dir.clone())),
+        };
+        let kind = if found.state == State::Empty { Kind::File } else { kind };
+        Ok(Place { name, store, directory: Some((dir, kind)), empty: found.state == State::Empty, warning: found.warning })
     }
 }
 
@@ -55,5 +113,5 @@ fn become_owner(dir: &Path, (uid, gid): (u32, u32)) -> Result<(), Failure> {
         return Ok(());
     }
     let error = Command::new("/proc/self/exe").arg0("htsession").args(std::env::args_os().skip(1)).uid(uid).gid(gid).exec();
-    Err(Failure::unusable(dir, &format!("cannot become its owner, uid {uid}: {error}"), "run htsession as that user"))
+    Err(Failure::unusable(dir.display(), &format!("cannot become its owner, uid {uid}: {error}"), "run htsession as that user"))
 }

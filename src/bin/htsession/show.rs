@@ -20,17 +20,17 @@ pub fn show(place: &Place, reference: &Ref, output: &mut Output) -> Result<ExitC
     let stored = found.remove(0);
     if !found.is_empty() {
         let why = format!("{} sessions go by {reference}", found.len() + 1);
-        return Err(Failure::unusable(&place.dir, &why, "htsession kill would end them all"));
+        return Err(Failure::unusable(&place.name, &why, "htsession kill would end them all"));
     }
     let record = match &stored.content {
         Content::Session(record) => record,
         Content::Alias(_) => unreachable!("found where it leads"),
         Content::Newer => {
             let why = format!("{reference} was written by a newer version of the module");
-            return Err(Failure::unusable(&place.dir, &why, "use the htsession of that version"));
+            return Err(Failure::unusable(&place.name, &why, "use the htsession of that version"));
         }
         Content::Damaged(why) => {
-            return Err(Failure::unusable(&place.dir, &format!("{reference} is damaged: {why}"), "htsession gc or kill puts it aside"));
+            return Err(Failure::unusable(&place.name, &format!("{reference} is damaged: {why}"), "htsession gc or kill puts it aside"));
         }
     };
     let now = now();

@@ -1,12 +1,14 @@
-//! Verifying: every record is read, every other file is named. Nothing is changed.
+//! Verifying: every record is read, every other file is named, an index is compared. Nothing is changed.
 
 use std::fs::{DirEntry, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use mod_session_rs::session::Key;
 use mod_session_rs::store;
-use mod_session_rs::store::directory::MARKER;
+use mod_session_rs::store::dbm::{DbmStore, FILES};
+use mod_session_rs::store::directory::{Kind, MARKER};
 use mod_session_rs::store::file::{Name, classify, is_ours};
 use serde::Serialize;
 
@@ -14,6 +16,7 @@ use crate::failure::Failure;
 use crate::listing::{Content, each};
 use crate::output::{Output, plain};
 use crate::place::Place;
+use crate::times::iso_short;
 
 #[derive(Serialize, Default)]
 struct Verified {
@@ -26,6 +29,24 @@ struct Verified {
     /// What is not of the store, or not safely so: the cleaner leaves it alone.
     foreign: Vec<String>,
     warning: Option<String>,
+    /// Of the dbm store.
+    #[serde(flatten)]
+    index: Option<Index>,
+}
+
+/// Where the index of expiry and the records disagree.
+#[derive(Serialize, Default)]
+struct Index {
+    /// Records that cleaning would never come to.
+    unindexed: Vec<String>,
+    /// Entries that lead to no record.
+    adrift: u64,
+}
+
+impl Index {
+    fn is_damaged(&self) -> bool {
+        !self.unindexed.is_empty() || self.adrift > 0
+    }
 }
 
 #[derive(Serialize)]
@@ -45,21 +66,45 @@ pub fn verify(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
         }
         Ok(())
     })?;
-    for (path, what) in others(&place.dir)? {
-        let list = if what == What::PutAside { &mut found.put_aside } else { &mut found.foreign };
-        list.push(path.display().to_string());
+    match &place.directory {
+        Some((dir, Kind::File)) => {
+            for (path, what) in others(dir)? {
+                let list = if what == What::PutAside { &mut found.put_aside } else { &mut found.foreign };
+                list.push(path.display().to_string());
+            }
+        }
+        Some((dir, Kind::Dbm)) => dbm(dir, &mut found)?,
+        None => {}
     }
     output.either(&found, || {
         let mut lines: Vec<_> =
             found.damaged.iter().map(|damaged| format!("damaged: {}: {}", damaged.r#ref, plain(&damaged.why))).collect();
         lines.extend(found.put_aside.iter().map(|path| format!("put aside: {}", plain(path))));
+        if let Some(index) = found.index.as_ref().filter(|index| index.is_damaged()) {
+            let unindexed = index.unindexed.len();
+            lines.push(format!("the index is damaged: {unindexed} records are not in it, {} of its entries lead nowhere", index.adrift));
+        }
         lines.extend(found.foreign.iter().map(|path| format!("not of the store: {}", plain(path))));
         lines.extend(found.warning.iter().map(|warning| format!("warning: {}", plain(warning))));
         let newer = if found.newer > 0 { format!(", {} of a newer version", found.newer) } else { String::new() };
         lines.push(format!("{} records, {} damaged{newer}", found.records, found.damaged.len()));
         lines
     })?;
-    Ok(if found.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_whole = found.damaged.is_empty() && !found.index.is_some_and(|index| index.is_damaged());
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn dbm(dir: &Path, found: &mut Verified) -> Result<(), Failure> {
+    let survey = DbmStore::new(dir.to_owned()).read_only().survey()?;
+    let reference = |key: &Key| key.reference().to_string();
+    found.put_aside = survey.put_aside.iter().map(|(key, since)| format!("{} of {}", reference(key), iso_short(*since))).collect();
+    found.index = Some(Index { unindexed: survey.unindexed.iter().map(reference).collect(), adrift: survey.adrift });
+    for (entry, metadata) in entries(dir)? {
+        if !is_ours(&metadata) || !FILES.iter().any(|name| entry.file_name() == *name) {
+            found.foreign.push(entry.path().display().to_string());
+        }
+    }
+    Ok(())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,10 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::Mutex;
 
+use super::super::stock::own;
 use super::{Answer, Status};
-use crate::hooks::tree::{Slot, Tree, try_lock};
+use crate::hooks::slot::Slot;
+use crate::hooks::tree::{Tree, try_lock};
 use crate::httpd::ffi::request_rec;
 use crate::httpd::{Request, guard};
 
@@ -96,6 +98,7 @@ pub unsafe fn in_tree<T>(handle: *const Handle, body: impl FnOnce(&mut Tree, usi
         if handle.slot >= tree.slots.len() {
             return Err(Status::None);
         }
+        own::read_back(&mut tree, handle.slot, request); // what was written on the stock record came before
         body(&mut tree, handle.slot, request)
     })
 }

@@ -12,7 +12,7 @@ const OK: c_int = ffi::OK as c_int;
 const FAILED: c_int = ffi::HTTP_INTERNAL_SERVER_ERROR as c_int;
 
 /// The expiry is an entry of its own, which other modules see in the table afterwards.
-pub unsafe extern "C" fn encode(_: *mut request_rec, z: *mut session_rec) -> c_int {
+pub unsafe extern "C" fn encode(r: *mut request_rec, z: *mut session_rec) -> c_int {
     guard(FAILED, || {
         // SAFETY: the hook is run with a live request and record.
         unsafe {
@@ -22,7 +22,8 @@ pub unsafe extern "C" fn encode(_: *mut request_rec, z: *mut session_rec) -> c_i
                 table.set_static(c"expiry", z.expiry.to_string().as_bytes());
             }
             let text = form::encode(table.entries());
-            z.encoded = ffi::apr_pstrmemdup(z.pool, text.as_ptr().cast(), text.len() as ffi::apr_size_t);
+            let pool = if z.pool.is_null() { (*r).pool } else { z.pool };
+            z.encoded = ffi::apr_pstrmemdup(pool, text.as_ptr().cast(), text.len() as ffi::apr_size_t);
         }
         OK
     })

@@ -10,18 +10,32 @@ use crate::httpd::Request;
 use crate::httpd::ffi::{self, session_rec};
 
 /// The record of a request.
-struct Kept(*mut session_rec);
+struct Kept {
+    record: *mut session_rec,
+    /// The configuration under which the store was asked. That of a request grows while its sections are found, with expressions evaluated
+    /// in between.
+    under: usize,
+}
 
 // SAFETY: the record is used by the thread that serves the request.
 unsafe impl Send for Kept {}
 
+fn configuration(request: Request<'_>) -> usize {
+    // SAFETY: a live request.
+    unsafe { (*request.raw()).per_dir_config.addr() }
+}
+
 /// The records of a tree by the names that their stores gave them, with its first request.
 #[derive(Default)]
-struct Named(Vec<(Vec<u8>, Kept)>);
+struct Named(Vec<(Vec<u8>, *mut session_rec)>);
+
+// SAFETY: as above.
+unsafe impl Send for Named {}
 
 /// The record that was kept before.
 pub fn find(request: Request<'_>) -> Option<*mut session_rec> {
-    state(request).faces.with(|kept: &mut Option<Kept>| kept.as_ref().map(|kept| kept.0))
+    let under = configuration(request);
+    state(request).faces.with(|kept: &mut Option<Kept>| kept.as_ref().filter(|kept| kept.under == under).map(|kept| kept.record))
 }
 
 /// Keeps what a store answered to a request. Answers the record that counts, and whether the tree has not seen it before.
@@ -30,10 +44,10 @@ pub fn keep(request: Request<'_>, record: *mut session_rec) -> (*mut session_rec
         Some(name) => state(request.root()).faces.with(|named: &mut Option<Named>| {
             let named = &mut named.get_or_insert_default().0;
             match named.iter().find(|(known, _)| *known == name) {
-                Some((_, known)) => (known.0, false),
+                Some((_, known)) => (*known, false),
                 None => {
                     if lives_as_long_as_the_tree(request, record) {
-                        named.push((name, Kept(record)));
+                        named.push((name, record));
                     }
                     (record, true)
                 }
@@ -41,7 +55,7 @@ pub fn keep(request: Request<'_>, record: *mut session_rec) -> (*mut session_rec
         }),
         None => (record, true),
     };
-    state(request).faces.with(|kept| *kept = Some(Kept(counts)));
+    state(request).faces.with(|kept| *kept = Some(Kept { record: counts, under: configuration(request) }));
     (counts, is_new)
 }
 

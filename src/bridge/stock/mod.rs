@@ -5,10 +5,11 @@
 
 mod codec;
 mod kept;
+mod login;
 mod output;
-mod own;
+pub mod own;
 mod section;
-mod store;
+pub mod store;
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr::null;
@@ -17,8 +18,9 @@ use self::store::{FAILURE, SUCCESS};
 use super::exports::{shim_hook_session_decode, shim_hook_session_encode, shim_hook_session_load, shim_hook_session_save};
 use crate::hooks::commit::{Cause, save as commit};
 use crate::hooks::open::{Hold, Touch, open};
-use crate::hooks::tree::{self, try_lock};
+use crate::hooks::tree::{self, Tree, try_lock};
 use crate::httpd::ffi::{self, apr_status_t, request_rec, session_rec};
+use crate::httpd::hook::{self, RequestEvent};
 use crate::httpd::{Request, Table, guard, offer};
 
 const INVALID: apr_status_t = ffi::APR_EINVAL as apr_status_t;
@@ -47,7 +49,7 @@ unsafe extern "C" fn load(r: *mut request_rec, z: *mut *mut session_rec) -> apr_
     guard(FAILURE, || {
         // SAFETY: the caller passes a live request and a place for the answer.
         let (request, z) = unsafe { (Request::from_raw(r), &mut *z) };
-        if !store::is_on_for(request) {
+        if !store::is_on_as_told(request) {
             SUCCESS
         } else if tree::is_ours(request) {
             load_own(request, z)
@@ -64,7 +66,28 @@ fn load_own(request: Request<'_>, z: &mut *mut session_rec) -> apr_status_t {
     let Ok(index) = open(&mut tree, request, Touch::Renew, Hold::Exclusive) else { return FAILURE };
     tree.collect_by(own::collect);
     *z = own::show(&mut tree, index, request);
+    drop(tree);
+    if request.main().is_some() && mark_once(request) {
+        hook::before_destroyed::<PartEnds>(request);
+    }
     SUCCESS
+}
+
+/// Whether a part of a page had no record yet.
+fn mark_once(part: Request<'_>) -> bool {
+    struct HasRecord;
+    tree::state(part).faces.with(|mark: &mut Option<HasRecord>| mark.replace(HasRecord).is_none())
+}
+
+/// A part of a page ends, and with it what its modules wrote on records that stay.
+struct PartEnds;
+
+impl RequestEvent for PartEnds {
+    fn run(part: Request<'_>) {
+        if let Some(Ok(Some(mut tree))) = tree::existing_tree(part).map(|tree| try_lock(tree, part)) {
+            own::take_over(&mut tree, part);
+        }
+    }
 }
 
 /// `session_load`, for who runs the hook himself.
@@ -80,8 +103,14 @@ unsafe extern "C" fn get(r: *mut request_rec, z: *mut session_rec, key: *const c
     if r.is_null() || key.is_null() || value.is_null() {
         return INVALID;
     }
-    // SAFETY: the caller passes a request, and a record from `load` or null.
-    unsafe { with_entries(r, z, |_, entries| *value = entries.get(CStr::from_ptr(key)).map_or(null(), CStr::as_ptr)) }
+    // SAFETY: the caller passes a request, and a record from `load` or null; texts are NUL-terminated.
+    unsafe {
+        with_entries(r, z, |request, z, entries| {
+            with_own(request, z, |tree, index| own::refresh(tree, index, request));
+            *value = entries.get(CStr::from_ptr(key)).map_or(null(), CStr::as_ptr);
+            SUCCESS
+        })
+    }
 }
 
 unsafe extern "C" fn set(r: *mut request_rec, z: *mut session_rec, key: *const c_char, value: *const c_char) -> apr_status_t {
@@ -90,24 +119,37 @@ unsafe extern "C" fn set(r: *mut request_rec, z: *mut session_rec, key: *const c
     }
     // SAFETY: as above; apr_table_set copies key and value.
     unsafe {
-        with_entries(r, z, |record, entries| {
-            let (name, value) = (CStr::from_ptr(key), (!value.is_null()).then(|| CStr::from_ptr(value)));
-            let before = entries.get(name);
-            match value {
-                Some(value) => ffi::apr_table_set(entries.raw(), key, value.as_ptr()),
-                None => ffi::apr_table_unset(entries.raw(), key),
+        with_entries(r, z, |request, z, entries| {
+            let name = CStr::from_ptr(key);
+            let text = (!value.is_null()).then(|| CStr::from_ptr(value));
+            let done = with_own(request, z, |tree, index| own::set(tree, index, request, name, text));
+            match (done, text) {
+                (Some(Err(())), _) => return FAILURE,
+                (Some(Ok(())), _) => {}
+                (None, Some(_)) => ffi::apr_table_set(entries.raw(), key, value),
+                (None, None) => ffi::apr_table_unset(entries.raw(), key),
             }
-            (*record).dirty = 1;
-            own::note_login(Request::from_raw(r), record, name, before, value);
+            (*z).dirty = 1;
+            SUCCESS
         })
     }
+}
+
+/// Runs `body` on the session of ours that a record shows; `None`: it shows none, or other code of ours is at work on it.
+fn with_own<T>(request: Request<'_>, z: *mut session_rec, body: impl FnOnce(&mut Tree, usize) -> T) -> Option<T> {
+    let mut tree = try_lock(tree::existing_tree(request)?, request).ok()??;
+    own::find(&mut tree, z).map(|index| body(&mut tree, index))
 }
 
 /// Runs `body` on the entries of `z`, or of the session of the request if `z` is null. Without a session it does nothing, as ever.
 ///
 /// # Safety
 /// `r` is a live request; `z` is null or a record of the stock API.
-unsafe fn with_entries(r: *mut request_rec, mut z: *mut session_rec, body: impl FnOnce(*mut session_rec, Table<'_>)) -> apr_status_t {
+unsafe fn with_entries(
+    r: *mut request_rec,
+    mut z: *mut session_rec,
+    body: impl FnOnce(Request<'_>, *mut session_rec, Table<'_>) -> apr_status_t,
+) -> apr_status_t {
     // SAFETY: promised by the caller.
     unsafe {
         if z.is_null() {
@@ -116,14 +158,11 @@ unsafe fn with_entries(r: *mut request_rec, mut z: *mut session_rec, body: impl 
                 return status;
             }
         }
-        if !z.is_null() && !(*z).entries.is_null() {
-            guard((), || {
-                own::refresh(Request::from_raw(r), z);
-                body(z, Table::from_raw((*z).entries));
-            });
+        if z.is_null() || (*z).entries.is_null() {
+            return SUCCESS;
         }
+        guard(FAILURE, || body(Request::from_raw(r), z, Table::from_raw((*z).entries)))
     }
-    SUCCESS
 }
 
 unsafe extern "C" fn save(r: *mut request_rec, z: *mut session_rec) -> apr_status_t {
@@ -134,7 +173,11 @@ unsafe extern "C" fn save(r: *mut request_rec, z: *mut session_rec) -> apr_statu
         // SAFETY: the caller passes a live request and a record of the stock API.
         unsafe {
             let request = Request::from_raw(r);
-            if tree::is_ours(request) { save_own(request, z) } else { store::save(request, &mut *z) }
+            if tree::is_ours(request) || with_own(request, z, |_, _| ()).is_some() {
+                save_own(request, z)
+            } else {
+                store::save(request, &mut *z)
+            }
         }
     })
 }

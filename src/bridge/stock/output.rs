@@ -6,8 +6,8 @@ use std::ffi::{CStr, CString};
 use std::ptr::{null, null_mut};
 
 use super::codec::{decode, encode};
+use super::kept;
 use super::store::{self, SUCCESS, is_stock};
-use super::{kept, own};
 use crate::hooks::open::{Hold, Touch, open};
 use crate::hooks::tree::{self, try_lock};
 use crate::httpd::ffi::session_rec;
@@ -15,7 +15,7 @@ use crate::httpd::filter::{self, Passing, Watcher};
 use crate::httpd::hook::{self, RequestEvent, RequestHook};
 use crate::httpd::{Level, Outcome, Request};
 use crate::session::form::{self, Pair};
-use crate::session::mirror::{Detail, Edit, is_password};
+use crate::session::mirror::{Detail, Edit};
 use crate::session::{Mirror, Value};
 
 /// Bytes of the longest `HTTP_SESSION`, and of the longest header that is taken.
@@ -33,6 +33,7 @@ impl RequestHook for Fixups {
     /// Shows the session to CGI programs. The client's `Session:` header would look like it.
     fn run(request: Request<'_>) -> Outcome {
         let env = store::config(request).env == Some(true);
+        hide_inherited(request);
         if is_stock(request) {
             let mut z: *mut session_rec = null_mut();
             // SAFETY: the request is live; `load` gives out a record or nothing.
@@ -53,6 +54,14 @@ impl RequestHook for Fixups {
             request.headers_in().unset(c"Session");
         }
         Outcome::Ok
+    }
+}
+
+/// Parts of a page, and requests that it is redirected to, inherit its environment. What they may see is shown to them anew.
+fn hide_inherited(request: Request<'_>) {
+    if request.and_origins().skip(1).any(tree::is_ours) {
+        request.subprocess_env().unset(c"HTTP_SESSION");
+        request.subprocess_env().unset(c"REDIRECT_HTTP_SESSION");
     }
 }
 
@@ -147,23 +156,33 @@ fn take_header(request: Request<'_>) {
     }
     let Ok(Some(mut tree)) = try_lock(tree::tree(request), request) else { return };
     let Ok(index) = open(&mut tree, request, Touch::Renew, Hold::Shared) else { return };
-    own::read_back(&mut tree, index, request);
+    tree.collect(request); // what the handler wrote otherwise came before
     let slot = &mut tree.slots[index];
     slot.is_used |= !slot.is_new;
+    let mut refused = Vec::new();
     for pair in form::decode(value) {
         let (Pair::Set(key, _) | Pair::Unset(key)) = &pair;
         let Ok(key) = String::from_utf8(key.clone()) else { continue };
         let is_other = slot.session.values().find(&key).is_some_and(|(_, known)| !matches!(known, Value::Text(_)));
-        if key == "expiry" || is_password(&key) || is_other {
-            request.log(Level::Warning, format_args!("SessionHeader: '{}' is not for a backend to write", key.escape_debug()));
+        if key == "expiry" || decides_who_somebody_is(&key) || is_other {
+            refused.push((key, "it is not for a backend to write".to_owned()));
             continue;
         }
         let edit = match pair {
             Pair::Set(_, value) => Edit::Set(key, value),
             Pair::Unset(_) => Edit::Unset(key),
         };
-        for (key, error) in slot.session.apply(vec![edit]) {
-            request.log(Level::Error, format_args!("SessionHeader: '{}' is not stored: {error}", key.escape_debug()));
-        }
+        refused.extend(slot.session.apply(vec![edit]).into_iter().map(|(key, error)| (key, error.to_string())));
     }
+    if let Some((key, why)) = refused.first() {
+        let others = refused.len() - 1;
+        request.log(Level::Warning, format_args!("SessionHeader: '{}' is not stored: {why} (and {others} more)", key.escape_debug()));
+    }
+}
+
+/// mod_auth_form keeps user, password and a hash that stands for it under such keys.
+fn decides_who_somebody_is(key: &str) -> bool {
+    ["-user", "-pw", "-site"]
+        .iter()
+        .any(|end| key.len() >= end.len() && key.as_bytes()[key.len() - end.len()..].eq_ignore_ascii_case(end.as_bytes()))
 }

@@ -3,7 +3,7 @@
 //! PR 58171).
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_long};
+use std::ffi::{CStr, c_int, c_long};
 use std::fmt;
 use std::ptr::null_mut;
 
@@ -12,7 +12,7 @@ use super::kept;
 use crate::config::{Config, StockConfig};
 use crate::hooks::tree;
 use crate::httpd::ffi::{self, apr_status_t, session_rec};
-use crate::httpd::{Level, Request};
+use crate::httpd::{Level, Request, Table};
 use crate::repository::now;
 use crate::session::time::MICROS;
 
@@ -21,9 +21,14 @@ pub const FAILURE: apr_status_t = ffi::APR_EGENERAL as apr_status_t;
 const OK: c_int = ffi::OK as c_int;
 const DECLINED: c_int = ffi::DECLINED;
 
+/// Whether sessions are on for a request.
+pub fn is_on(request: Request<'_>) -> bool {
+    request.dir_config::<Config>().is_some_and(|config| config.is_on(request.uri()))
+}
+
 /// Whether the stock store modules answer for a request.
 pub fn is_stock(request: Request<'_>) -> bool {
-    request.dir_config::<Config>().is_some_and(|config| config.is_on(request.uri())) && !tree::is_ours(request)
+    is_on(request) && !tree::is_ours(request)
 }
 
 pub fn config<'r>(request: Request<'r>) -> &'r StockConfig {
@@ -69,11 +74,10 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// Whether sessions are on for a request. Where its path is left out, the log says so.
-pub fn is_on_for(request: Request<'_>) -> bool {
-    let Some(config) = request.dir_config::<Config>() else { return false };
-    let is_on = config.is_on(request.uri());
-    if !is_on && config.is_switched_on() {
+/// As [`is_on`]. Where the path is left out, the log says so.
+pub fn is_on_as_told(request: Request<'_>) -> bool {
+    let is_on = is_on(request);
+    if !is_on && request.dir_config::<Config>().is_some_and(Config::is_switched_on) {
         say(request, Level::Debug, 0, "AH01814: excluded by configuration for");
     }
     is_on
@@ -100,6 +104,19 @@ pub unsafe fn load(request: Request<'_>, z: &mut *mut session_rec) -> apr_status
     }
     *z = record;
     SUCCESS
+}
+
+/// The entries of a session and its user, for those who only look; `None`: it cannot be loaded, which was logged.
+pub fn look(request: Request<'_>) -> Option<(Table<'_>, Option<&CStr>)> {
+    let mut z: *mut session_rec = null_mut();
+    // SAFETY: the request is live; `load` gives out a record, whose table and text live in a pool of the request tree.
+    unsafe {
+        if load(request, &mut z) != SUCCESS || z.is_null() || (*z).entries.is_null() {
+            return None;
+        }
+        let user = (*z).remote_user;
+        Some((Table::from_raw((*z).entries), (!user.is_null()).then(|| CStr::from_ptr(user))))
+    }
 }
 
 /// The time in so many seconds.

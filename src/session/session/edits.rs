@@ -55,16 +55,19 @@ impl Session {
     }
 
     pub fn set_timeout(&mut self, seconds: u64) {
+        self.revise();
         self.new_timeout = Some(seconds);
     }
 
     /// Sets the owner; `None`: nobody.
     pub fn set_user(&mut self, user: Option<String>) {
+        self.revise();
         self.new_user = Some(user);
     }
 
     /// Takes a change of the owner back.
     pub fn revert_user(&mut self) {
+        self.revise();
         self.new_user = None;
     }
 
