@@ -51,7 +51,7 @@ check: deps-check ## check format and lints
 	$(CARGO) clippy --lib --no-default-features -- -D warnings
 
 bench: deps-bench build ## leases; a counter page over HTTP, against no session, bare system calls, and during a cleaning pass
-	$(CARGO) bench --bench lock --bench http --bench cleaning
+	$(CARGO) bench --bench lock --bench http --bench cleaning --bench redis
 
 fuzz: deps-fuzz ## look for inputs that break the parsers, SECONDS=600 for each kind; what is new goes to target/fuzz
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked

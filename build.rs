@@ -22,17 +22,18 @@ mod module {
         |apr_(palloc|pstrmemdup|pool_cleanup_register|pool_pre_cleanup_register|pool_cleanup_null|table_make|table_get|table_set|\
         table_setn|table_unset|table_clear|table_add|table_elts|array_make|array_push|atoi64|dynamic_fn_register|dynamic_fn_retrieve|\
         brigade_cleanup|bucket_eos_create|\
-        optional_hook_get|global_mutex_(child_init|lockfile|mech|name|timedlock|trylock|unlock)|os_sock_get)";
+        optional_hook_get|global_mutex_(child_init|lockfile|mech|name|timedlock|trylock|unlock)|os_sock_get)\
+        |pthread_sigmask|sigfillset";
     const TYPES: &str = "module|command_rec|cmd_parms|request_rec|server_rec|conn_rec|session_rec|session_dir_conf|ap_filter_t|\
         apr_bucket_brigade|apr_bucket|apr_table_entry_t|apr_array_header_t|ap_HOOK_session_(load|save|encode|decode)_t|unixd_config_rec|core_server_config|\
         ap_directive_t|apr_global_mutex_t|apr_lockmech_e|ap_watchdog_t|apr_OFN_ap_watchdog_(get_instance|register_callback)_t|\
-        session_api|authz_provider|ap_expr_eval_ctx_t|ap_expr_lookup_parms|ap_expr_info_t|ap_LINK_access_checker_ex_t";
+        session_api|authz_provider|ap_expr_eval_ctx_t|ap_expr_lookup_parms|ap_expr_info_t|ap_LINK_access_checker_ex_t|sigset_t";
     const VARIABLES: &str = "OK|DECLINED|HTTP_(INTERNAL_SERVER_ERROR|SERVICE_UNAVAILABLE)|NOT_IN_FILES|GLOBAL_ONLY|\
         RSRC_CONF|ACCESS_CONF|OR_AUTHCFG|APR_SUCCESS|APR_EGENERAL|APR_EINVAL|APR_EBUSY|APR_TIMEUP|APR_OS_START_ERROR|\
         APLOG_(ERR|WARNING|NOTICE|INFO|DEBUG|TRACE2|LEVELMASK)|MODULE_MAGIC_NUMBER_MAJOR|MODULE_MAGIC_NUMBER_MINOR|MODULE_MAGIC_COOKIE|AP_SQ_.*|\
         AP_MPMQ_.*|APR_HOOK_.*|AP_WATCHDOG_STATE_.*|ap_unixd_config|ap_conftree|apr_bucket_type_(eos|flush)|ap_bucket_type_error|core_module|\
         SESSION_(CREATE|READ_ONLY|NO_LOCK|NO_TOUCH)|AP_AUTH_INTERNAL_PER_CONF|AUTHZ_PROVIDER_(GROUP|VERSION)|apr_hook_global_pool|\
-        AP_EXPR_(FUNC_STRING|FLAG_STRING_RESULT)";
+        AP_EXPR_(FUNC_STRING|FLAG_STRING_RESULT)|SIG_SETMASK";
 
     pub fn build() {
         for cause in ["APXS", "LIBCLANG_PATH"] {

@@ -21,3 +21,4 @@
 #include "mod_session.h"
 #include "mod_watchdog.h"
 #include "session_api.h"
+#include <signal.h>

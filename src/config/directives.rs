@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::parse::{LONGEST, number, size};
-use super::{Config, LockMode, SecretSource, StoreKind, Switch};
+use super::{Config, LockMode, RedisSource, SecretSource, StoreKind, Switch};
 use crate::httpd::directive::{Commands, time};
 use crate::httpd::{Contexts, Directive, Place, Setter};
 use crate::session::time::MICROS;
 use crate::session::{CookieRule, Secrets, query};
+use crate::store::redis::is_redis;
 
 use Contexts::{Everywhere, NotHtaccess, ServerOnly};
 use Setter::{Flag, One, Words};
@@ -25,7 +26,12 @@ const fn row(
 pub static DIRECTIVES: [Directive<Config>; 31] = [
     row(c"Session", Everywhere, Flag(|c, on| c.switch = Some(Switch::Said(on))), c"On or Off: whether this part of the site has sessions"),
     row(c"SessionDir", NotHtaccess, One(session_dir), c"directory of the session files; alone it means SessionStore file"),
-    row(c"SessionStore", NotHtaccess, One(session_store), c"file or dbm (in SessionDir), or stock: leave it to the stock store modules"),
+    row(
+        c"SessionStore",
+        NotHtaccess,
+        Words(session_store),
+        c"file or dbm (in SessionDir), redis://..., or stock: leave it to the stock store modules",
+    ),
     row(
         c"SessionTimeout",
         Everywhere,
@@ -190,12 +196,13 @@ fn session_dir(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
     Ok(())
 }
 
-fn session_store(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
-    let kind = match word.to_ascii_lowercase().as_str() {
-        "file" => StoreKind::File,
-        "dbm" => StoreKind::Dbm,
-        "stock" => StoreKind::Stock,
-        _ => return Err(format!("knows file, dbm and stock, not '{word}'")),
+fn session_store(config: &mut Config, words: &[&str], place: Place<'_>) -> Answer {
+    let kind = match words {
+        [url, ..] if is_redis(url) => StoreKind::Redis(RedisSource::parse(words, place)?.into()),
+        [word] if word.eq_ignore_ascii_case("file") => StoreKind::File,
+        [word] if word.eq_ignore_ascii_case("dbm") => StoreKind::Dbm,
+        [word] if word.eq_ignore_ascii_case("stock") => StoreKind::Stock,
+        _ => return Err(format!("knows file, dbm, redis://... and stock, not '{}'", words.join(" "))),
     };
     if kind != StoreKind::Stock {
         config.imply();

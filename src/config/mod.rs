@@ -3,6 +3,7 @@
 pub mod directives;
 pub mod parse;
 mod place;
+mod redis;
 mod secrets;
 mod server;
 mod stock;
@@ -11,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use place::{Location, StoreKind, StorePlace};
+pub use redis::RedisSource;
 pub use secrets::SecretSource;
 pub use server::ServerConfig;
 pub use stock::StockConfig;

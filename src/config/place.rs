@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use once_cell::sync::OnceCell;
 
+use super::redis::RedisSource;
 use crate::store::Store;
 use crate::store::directory::Kind;
 
@@ -15,6 +16,7 @@ use crate::store::directory::Kind;
 pub enum StoreKind {
     File,
     Dbm,
+    Redis(Arc<RedisSource>),
     /// The stock store modules answer.
     Stock,
 }
@@ -24,6 +26,7 @@ impl fmt::Display for StoreKind {
         f.write_str(match self {
             StoreKind::File => "file",
             StoreKind::Dbm => "dbm",
+            StoreKind::Redis(_) => "redis",
             StoreKind::Stock => "stock",
         })
     }
@@ -34,6 +37,7 @@ impl fmt::Display for StoreKind {
 pub enum Location {
     File(PathBuf),
     Dbm(PathBuf),
+    Redis(Arc<RedisSource>),
 }
 
 impl Location {
@@ -42,6 +46,7 @@ impl Location {
         match kind {
             StoreKind::File => Some(Location::File(dir?.to_owned())),
             StoreKind::Dbm => Some(Location::Dbm(dir?.to_owned())),
+            StoreKind::Redis(source) => Some(Location::Redis(Arc::clone(source))),
             StoreKind::Stock => None,
         }
     }
@@ -51,6 +56,25 @@ impl Location {
         match self {
             Location::File(dir) => Some((dir, Kind::File)),
             Location::Dbm(dir) => Some((dir, Kind::Dbm)),
+            Location::Redis(_) => None,
+        }
+    }
+
+    /// How the configuration says it.
+    pub fn said(&self) -> String {
+        format!("{} {self}", if self.directory().is_some() { "SessionDir" } else { "SessionStore" })
+    }
+
+    /// Whether what expired goes by itself, so that nobody needs to look for it.
+    pub fn cleans_itself(&self) -> bool {
+        matches!(self, Location::Redis(_))
+    }
+
+    /// Why a file that it names cannot be used. `unprivileged`: what only root may read is not looked at.
+    pub fn trouble(&self, unprivileged: bool) -> Option<&str> {
+        match self {
+            Location::File(_) | Location::Dbm(_) => None,
+            Location::Redis(source) => source.trouble(unprivileged),
         }
     }
 }
@@ -59,6 +83,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::File(dir) | Location::Dbm(dir) => dir.display().fmt(f),
+            Location::Redis(source) => source.target.fmt(f),
         }
     }
 }

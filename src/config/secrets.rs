@@ -46,7 +46,7 @@ impl SecretSource {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, (String, bool)> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, (String, bool)> {
     let failed = |error: std::io::Error| (format!("{error}"), error.kind() == std::io::ErrorKind::PermissionDenied);
     let metadata = fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() {

@@ -29,7 +29,8 @@ impl ConfigHook for Schedule {
     fn run(pool: Pool<'_>, server: Server<'_>) -> Result<(), ()> {
         let Some(config) = server.dir_config::<Config>().filter(|_| !is_first_reading()) else { return Ok(()) };
         let (interval, frequency) = (config.server.cleanup_interval(), config.server.cleanup_frequency());
-        let places = places(server);
+        let mut places = places(server);
+        places.retain(|place| !place.location.cleans_itself());
         if places.is_empty() || (interval.is_none() && frequency.is_none()) {
             return Ok(());
         }

@@ -200,7 +200,7 @@ pub fn regenerate(tree: &mut Tree, index: usize, request: Request<'_>, kind: Mov
 fn move_on(slot: &mut Slot, leases: &mut Holdings, request: Request<'_>, kind: Move) -> Result<Regenerated, SaveError> {
     let sessions = repository(&slot.settings);
     let new = sessions.new_id().map_err(|error| told(slot, request, "move", error))?;
-    let granted = lease::beside(leases, slot.leased, request, new.key());
+    let granted = lease::beside(leases, slot.leased, request, &slot.settings.place, new.key());
     let moved = sessions.regenerate_to(&mut slot.session, kind, &new, now()).map_err(|error| told(slot, request, "move", error))?;
     if moved == Regenerated::Moved
         && let Some(granted) = granted

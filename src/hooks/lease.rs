@@ -1,19 +1,25 @@
 //! The leases of a request tree: when they are taken, and when they are given up.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::elsewhere::{Wanted, keep_others_off};
 use super::locks::{Locks, locks};
 use super::report::failure;
 use super::tree::{State, Tree};
-use crate::config::{Config, LockMode};
+use crate::config::{Config, LockMode, StorePlace};
 use crate::httpd::{Level, Request};
 use crate::lock::{Lease, Refused, Wait};
 use crate::session::Key;
+use crate::store;
 
 /// Why a lease was not granted; the log knows more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Busy;
+pub enum NotGranted {
+    Busy,
+    /// The store failed, which keeps the other servers off that share it.
+    Store,
+}
 
 /// What one request tree holds.
 #[derive(Default)]
@@ -33,6 +39,8 @@ struct Held {
     locks: &'static Locks,
     /// `None`: given back.
     lease: Option<Lease>,
+    /// That of all servers that share the store, if it may be more than one.
+    shared: Option<Box<dyn store::lease::Lease>>,
 }
 
 /// What was granted and belongs to no tree yet.
@@ -41,8 +49,14 @@ pub struct Granted(Held);
 impl Held {
     /// `false`: it had been taken over. A child that a handler forked has a copy of what its parent holds, and gives nothing back.
     fn give_back(&mut self) -> bool {
-        let here = self.lease.take().filter(|_| self.locks.leases.is_here());
-        here.is_none_or(|lease| self.locks.leases.release(&lease).is_ok())
+        let (lease, shared) = (self.lease.take(), self.shared.take());
+        if !self.locks.leases.is_here() {
+            std::mem::forget(shared);
+            return true;
+        }
+        // That of all servers first: the next request here shall find it free, or wait its turn.
+        let was_held = shared.is_none_or(|mut shared| shared.give_back());
+        lease.is_none_or(|lease| self.locks.leases.release(&lease).is_ok()) && was_held
     }
 }
 
@@ -69,6 +83,11 @@ impl Holdings {
     pub fn exchange(&mut self, old: Option<Key>, granted: Granted) {
         self.held.retain(|held| Some(held.key) != old);
         self.held.push(granted.0);
+    }
+
+    /// The commit that comes is the last thing done under what the tree holds.
+    pub fn end_with_commit(&mut self) {
+        self.held.iter_mut().filter_map(|held| held.shared.as_mut()).for_each(|shared| shared.ends_with_next_write());
     }
 
     pub fn drop_one(&mut self, key: &Key) {
@@ -106,12 +125,12 @@ fn is_tunnel(request: Request<'_>) -> bool {
 ///
 /// # Errors
 /// It was not granted.
-pub fn take_by_open(leases: &mut Holdings, request: Request<'_>, key: &Key) -> Result<Option<Granted>, Busy> {
+pub fn take_by_open(leases: &mut Holdings, request: Request<'_>, place: &StorePlace, key: &Key) -> Result<Option<Granted>, NotGranted> {
     if leases.holds(key) {
         return Ok(None);
     }
-    let granted = if leases.refused { Err(Busy) } else { take(request, key, None, true) };
-    leases.refused |= granted.is_err();
+    let granted = if leases.refused { Err(NotGranted::Busy) } else { take(request, place, key, None, (true, false)) };
+    leases.refused |= matches!(granted, Err(NotGranted::Busy));
     granted.map(Some)
 }
 
@@ -119,30 +138,52 @@ pub fn take_by_open(leases: &mut Holdings, request: Request<'_>, key: &Key) -> R
 ///
 /// # Errors
 /// It was not granted.
-pub fn take_by_call(leases: &Holdings, request: Request<'_>, key: &Key, patience: Option<Duration>) -> Result<Option<Granted>, Busy> {
-    if leases.holds(key) { Ok(None) } else { take(request, key, patience, false).map(Some) }
+pub fn take_by_call(
+    leases: &Holdings,
+    request: Request<'_>,
+    place: &StorePlace,
+    key: &Key,
+    patience: Option<Duration>,
+) -> Result<Option<Granted>, NotGranted> {
+    if leases.holds(key) { Ok(None) } else { take(request, place, key, patience, (false, false)).map(Some) }
 }
 
 /// Takes the lease of an id that nobody has had yet, if the tree holds that of the id the session has: it is about to move.
-pub fn beside(leases: &Holdings, held: Option<Key>, request: Request<'_>, new: &Key) -> Option<Granted> {
+pub fn beside(leases: &Holdings, held: Option<Key>, request: Request<'_>, place: &StorePlace, new: &Key) -> Option<Granted> {
     let by_open = leases.held.iter().find(|of| Some(of.key) == held)?.by_open;
-    take(request, new, Some(Duration::ZERO), by_open).ok()
+    take(request, place, new, Some(Duration::ZERO), (by_open, true)).ok()
 }
 
-fn take(request: Request<'_>, key: &Key, patience: Option<Duration>, by_open: bool) -> Result<Granted, Busy> {
+/// `is_new`: nobody has had the id yet.
+fn take(
+    request: Request<'_>,
+    place: &StorePlace,
+    key: &Key,
+    patience: Option<Duration>,
+    (by_open, is_new): (bool, bool),
+) -> Result<Granted, NotGranted> {
+    let started = Instant::now();
     let Some(locks) = locks() else {
         failure(request, format_args!("no table of leases: the log of the start says why; SessionLock access does without"));
-        return Err(Busy);
+        return Err(NotGranted::Busy);
     };
     let timeout = patience.unwrap_or(locks.timeout);
     let is_pointless = || request.is_client_gone();
     let wait = Wait { timeout, queue: locks.queue, crowd: locks.crowd, is_pointless: &is_pointless };
-    let granted = locks.leases.acquire(hash(key), &label(request.root()), &wait);
+    let label = label(request.root());
+    let granted = locks.leases.acquire(hash(key), &label, &wait);
     let lease = granted.map_err(|refused| {
         report(request, key, refused, patience.is_some(), locks);
-        Busy
+        NotGranted::Busy
     })?;
-    Ok(Granted(Held { key: *key, by_open, locks, lease: Some(lease) }))
+    let mut held = Held { key: *key, by_open, locks, lease: Some(lease), shared: None };
+    // Of a session that is about to move nobody has the new id, and nothing is to be loaded.
+    let wanted = Wanted { place, key, label: &label, then_loads: !is_new, by_call: patience.is_some() };
+    held.shared = keep_others_off(request, &wanted, locks, &wait, started).map_err(|(why, refused)| {
+        refused.into_iter().for_each(|refused| report(request, key, refused, patience.is_some(), locks));
+        why
+    })?;
+    Ok(Granted(held))
 }
 
 /// The first eight bytes of the key.

@@ -8,11 +8,13 @@
 mod caching;
 mod clean;
 pub mod commit;
+mod elsewhere;
 pub mod events;
 pub mod lease;
 mod locks;
 pub mod look;
 pub mod open;
+mod redis;
 mod report;
 mod response;
 pub mod slot;

@@ -11,7 +11,7 @@ use crate::session::session::Phase;
 use crate::session::{Id, Key, query};
 
 use super::events::{Event, happened};
-use super::lease::{self, Busy, Granted, Holdings};
+use super::lease::{self, Granted, Holdings, NotGranted};
 use super::look::means_same;
 use super::report::{failure, store_failed};
 use super::slot::Slot;
@@ -30,9 +30,12 @@ pub enum OpenError {
     Busy,
 }
 
-impl From<Busy> for OpenError {
-    fn from(_: Busy) -> OpenError {
-        OpenError::Busy
+impl From<NotGranted> for OpenError {
+    fn from(why: NotGranted) -> OpenError {
+        match why {
+            NotGranted::Busy => OpenError::Busy,
+            NotGranted::Store => OpenError::Store,
+        }
     }
 }
 
@@ -109,7 +112,7 @@ fn hold_known(leases: &mut Holdings, slot: &mut Slot, request: Request<'_>, due:
     if !is_known_outside || slot.is_held(leases) || !(due || leases.holds(&key)) {
         return Ok(());
     }
-    let granted = lease::take_by_open(leases, request, &key)?;
+    let granted = lease::take_by_open(leases, request, &slot.settings.place, &key)?;
     if !read_under(leases, slot, request, key, granted)? {
         if !slot.session.has_changes() && !slot.by_id {
             start_anew(slot); // as if it had ended before this request began
@@ -241,7 +244,7 @@ fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exclusi
     let mut first_look = true;
     let (usable, granted) = loop {
         let granted = match &guess {
-            Some(key) => lease::take_by_open(leases, request, key)?,
+            Some(key) => lease::take_by_open(leases, request, &settings.place, key)?,
             None => None,
         };
         let usable = first_usable(request, &settings, &candidates, first_look)?;

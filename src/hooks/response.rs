@@ -36,6 +36,9 @@ impl Watcher for CommitPoints {
         let Ok(mut tree) = lock(tree, request) else {
             return abandon(tree); // after a panic nothing is saved; it was logged where it happened
         };
+        if passing.may_block || (passing.last && request.main().is_none()) {
+            tree.leases.end_with_commit();
+        }
         if passing.first || passing.last || (passing.may_block && !tree.leases.is_empty()) {
             commit_all(&mut tree, request);
         }

@@ -85,6 +85,8 @@ impl ConfigHook for Check {
         if !places(server).is_empty() {
             two_stores_in_one_directory(server)?;
             locks::check(server)?;
+        }
+        if !directories(server).is_empty() {
             changing_users(server)?;
         }
         if !is_first_reading() {
@@ -137,15 +139,16 @@ fn changing_users(server: Server<'_>) -> Result<(), ()> {
     }
 }
 
-/// Why the keys of a section cannot be used. `unprivileged`: what only root may read is not looked at.
+/// Why the keys of a section, or what its store is to read, cannot be used. `unprivileged`: what only root may read is not looked at.
 fn unusable_secrets(server: Server<'_>, unprivileged: bool) -> Option<String> {
     let parts = server.and_following().flat_map(parts);
     let sources = parts.filter(|part| part.own_store().is_some()).filter_map(|part| part.secrets);
-    sources.into_iter().find_map(|source| match &*source {
+    let unusable = sources.into_iter().find_map(|source| match &*source {
         SecretSource::Broken { is_private: true, .. } if unprivileged => None,
         SecretSource::Broken { why, .. } => Some(why.clone()),
         SecretSource::Keys(_) => None,
-    })
+    });
+    unusable.or_else(|| places(server).iter().find_map(|place| place.location.trouble(unprivileged).map(str::to_owned)))
 }
 
 /// Whoever tests a configuration without being root cannot look into a directory that is the server's alone.
@@ -175,11 +178,11 @@ fn contradictions(host: Server<'_>) -> Result<(), ()> {
         for (other, rule) in &stores[i + 1..] {
             let same_cookie = (&rule.name, &rule.path, &rule.domain) == (&cookie.name, &cookie.path, &cookie.domain);
             if same_cookie && !other.is(place) {
-                let (one, two) = (&place.location, &other.location);
+                let (one, two) = (place.location.said(), other.location.said());
                 host.log(
                     Level::Error,
                     format_args!(
-                        "SessionDir {one} and SessionDir {two} of one host would share the cookie {} with path {}: give one section another SessionIdCookie",
+                        "{one} and {two} of one host would share the cookie {} with path {}: give one section another SessionIdCookie",
                         cookie.name, cookie.path
                     ),
                 );
@@ -199,7 +202,7 @@ impl ConfigHook for Prepare {
             return Ok(());
         }
         let directories = directories(server);
-        if !directories.is_empty() {
+        if !places(server).is_empty() {
             pool.adopt(locks::Farewell(std::process::id()));
             let prepared = locks::prepare(server, &server_config(server));
             if !is_restart() {

@@ -23,6 +23,7 @@ pub mod retained;
 mod server;
 pub mod shared;
 mod table;
+pub mod thread;
 pub mod watchdog;
 
 pub use directive::{Contexts, Directive, Place, Setter};

@@ -15,7 +15,7 @@ pub(super) struct Crowd<'m> {
 
 /// One thread that waits, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Waiting<'c>(&'c AtomicU64);
+pub struct Waiting<'c>(&'c AtomicU64);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {

@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::crowd::Crowd;
+use super::crowd::{Crowd, Waiting};
 use super::entry::{Entry, Token};
 use super::layout::{Memory, Stripe};
 use super::process::Process;
@@ -128,6 +128,14 @@ impl<'m, E: Exclusion> Leases<'m, E> {
         let (mut section, mut answer) = (Some(section), None);
         self.exclusion.under(stripe, &mut || answer = section.take().map(|section| section(self.memory.stripe(stripe))))?;
         answer.ok_or_else(|| Unavailable("the section did not run".into()))
+    }
+
+    /// Counts a thread among those that wait, for something else than a lease of ours, until the answer is dropped.
+    ///
+    /// # Errors
+    /// As many wait as may.
+    pub fn wait_elsewhere(&self, crowd: usize) -> Result<Waiting<'m>, Refused> {
+        self.crowd.enter(crowd)
     }
 
     /// Takes the lease of `hash`, under a label that shows who has it.

@@ -6,6 +6,9 @@
 pub mod dbm;
 pub mod directory;
 pub mod file;
+pub mod lease;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 #[cfg(test)]
 mod conformance;
@@ -153,4 +156,10 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store failed.
     fn each(&self, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> Result<()>;
+
+    /// Keeps the other servers that share the store off a session, for those requests that took the lease of this server before. `None`: the
+    /// store is of one server, whose own leases are enough.
+    fn lease(&self, _key: &Key, _label: &str, _wait: &lease::Wait<'_>) -> Option<lease::Answer> {
+        None
+    }
 }

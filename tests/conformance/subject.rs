@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
 use mod_session_rs::session::{Id, Key, Scope};
+use mod_session_rs::store::redis::RedisStore;
 
 use crate::support::{Httpd, Mpm, Response, Setup, sessions};
 use crate::visitor::Visitor;
@@ -14,11 +15,22 @@ pub struct Store {
     conf: &'static str,
     /// Its sessions are files, which cases may look at and damage.
     is_files: bool,
+    /// What expired goes by itself, and nobody is told of it.
+    cleans_itself: bool,
+    /// The server that it needs.
+    with: fn(Setup) -> Setup,
 }
 
-pub const STORES: [Store; 2] = [
-    Store { name: "file", conf: "SessionDir @DIR@", is_files: true },
-    Store { name: "dbm", conf: "SessionDir @DIR@\nSessionStore dbm", is_files: false },
+pub const STORES: [Store; 3] = [
+    Store { name: "file", conf: "SessionDir @DIR@", is_files: true, cleans_itself: false, with: |setup| setup },
+    Store { name: "dbm", conf: "SessionDir @DIR@\nSessionStore dbm", is_files: false, cleans_itself: false, with: |setup| setup },
+    Store {
+        name: "redis",
+        conf: "SessionStore redis+unix://@ROOT@/redis/sock",
+        is_files: false,
+        cleans_itself: true,
+        with: |setup| setup.with_redis(&[]),
+    },
 ];
 
 /// What a case cannot do without, each with all before it.
@@ -88,6 +100,11 @@ impl Subject {
         matches!(self, Subject::Ours(..))
     }
 
+    /// Whether an event tells of each session that expired.
+    pub fn tells_of_expiry(&self) -> bool {
+        matches!(self, Subject::Ours(store, _) if !store.cleans_itself)
+    }
+
     pub fn is_prefork(&self) -> bool {
         matches!(self, Subject::Ours(_, Mpm::Prefork))
     }
@@ -122,8 +139,8 @@ impl Subject {
 
     /// For what else a case wants to set up.
     pub fn setup(&self, conf: &str) -> Setup {
-        let Subject::Ours(_, mpm) = self else { panic!("this case needs power over the server") };
-        Httpd::with(*mpm).conf(&self.conf()).conf(conf)
+        let Subject::Ours(store, mpm) = self else { panic!("this case needs power over the server") };
+        (store.with)(Httpd::with(*mpm)).conf(&self.conf()).conf(conf)
     }
 
     /// What every configuration begins with. The page reads and writes through the C interface only, so it needs no notes.
@@ -188,7 +205,17 @@ impl Server {
 
     /// As if so many seconds had passed for all sessions.
     pub fn age(&self, seconds: u32) {
-        sessions::age(&self.dir(), seconds);
+        self.adjust_time(-i64::from(seconds));
+    }
+
+    /// Shifts the times of all sessions.
+    pub fn adjust_time(&self, seconds: i64) {
+        let socket = self.root().join("redis/sock");
+        if socket.exists() {
+            sessions::shift(&RedisStore::open(&[&format!("redis+unix://{}", socket.display())]).expect("a store"), seconds);
+        } else {
+            sessions::adjust_time(&self.dir(), seconds);
+        }
     }
 
     pub fn files(&self) -> Vec<PathBuf> {

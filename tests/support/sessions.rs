@@ -77,6 +77,32 @@ pub fn reseal(dir: &Path) {
     }
 }
 
+/// Shifts the times of all sessions of a store, as `htsession adjust-time` does.
+pub fn shift(store: &dyn Store, seconds: i64) {
+    let shifted = |time: Timestamp| {
+        let micros = seconds.unsigned_abs() * 1_000_000;
+        if seconds < 0 { time.minus(micros) } else { time.plus(micros) }
+    };
+    let mut keys = Vec::new();
+    let mut visit = |key: &Key, _: Entry| {
+        keys.push(*key);
+        true
+    };
+    store.each(&mut visit).expect("the sessions");
+    for key in keys {
+        let mut change = |found: Option<&Blob>| {
+            let Some(blob) = found else { return Change::Keep };
+            let mut stored = Stored::decode(&blob.bytes).expect("a record");
+            match &mut stored {
+                Stored::Session(record) => (record.created, record.accessed) = (shifted(record.created), shifted(record.accessed)),
+                Stored::Alias(alias) => alias.grace_ends = shifted(alias.grace_ends),
+            }
+            Change::Write(Blob { expires: shifted(blob.expires), bytes: stored.encode() })
+        };
+        store.update(&key, Durability::Process, &mut change).expect("a write");
+    }
+}
+
 /// Shifts all times in a directory back, as if so much time had passed.
 #[cfg(feature = "tool")]
 pub fn age(dir: &Path, seconds: u32) {

@@ -1,6 +1,7 @@
 //! What a server is to be before it runs: its room, its configuration, what it may log.
 
 use std::{
+    any::Any,
     fmt::Write,
     fs,
     os::unix::fs::PermissionsExt,
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 use super::{
     Mpm,
     apxs::{self, Installed},
+    redis::Redis,
 };
 
 /// Loaded in every server. Those linked into the program are skipped; which ones these are, each distribution decides.
@@ -73,6 +75,8 @@ pub struct Setup {
     instead: Option<String>,
     conf: String,
     pub(super) expected: Vec<String>,
+    /// Servers that ours needs, ended after it.
+    companions: Vec<Box<dyn Any + Send + Sync>>,
     pub(super) environment: Vec<(String, String)>,
 }
 
@@ -90,6 +94,7 @@ impl Setup {
             instead: None,
             conf: String::new(),
             expected: Vec::new(),
+            companions: Vec::new(),
             environment: Vec::new(),
         };
         fs::create_dir(setup.root().join("htdocs")).expect("the document root");
@@ -150,6 +155,18 @@ impl Setup {
     pub fn expect_log(mut self, part: &str) -> Setup {
         self.expected.push(part.into());
         self
+    }
+
+    /// Keeps another server for as long as this one.
+    pub fn beside(mut self, companion: impl Any + Send + Sync) -> Setup {
+        self.companions.push(Box::new(companion));
+        self
+    }
+
+    /// Starts a Redis whose socket is `@ROOT@/redis/sock`.
+    pub fn with_redis(self, options: &[&str]) -> Setup {
+        let redis = Redis::start_in(&self.root().join("redis"), options);
+        self.beside(redis)
     }
 
     /// Sets a variable in the environment of the server.

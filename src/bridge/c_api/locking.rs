@@ -38,7 +38,7 @@ fn take(tree: &mut Tree, slot: usize, request: Request<'_>, patience: Option<Dur
     if slot.is_held(leases) {
         return Ok(());
     }
-    let granted = lease::take_by_call(leases, request, &key, patience)?;
+    let granted = lease::take_by_call(leases, request, &slot.settings.place, &key, patience)?;
     if read_under(leases, slot, request, key, granted)? { Ok(()) } else { Err(Status::Gone) }
 }
 

@@ -14,7 +14,7 @@ mod values;
 use crate::client::header::Status;
 use crate::hooks::commit::SaveError;
 use crate::hooks::events;
-use crate::hooks::lease::Busy;
+use crate::hooks::lease::NotGranted;
 use crate::hooks::open::OpenError;
 use crate::session::session::ChangeError;
 use crate::session::value::KeyError;
@@ -51,9 +51,12 @@ impl From<OpenError> for Status {
     }
 }
 
-impl From<Busy> for Status {
-    fn from(_: Busy) -> Status {
-        Status::Busy
+impl From<NotGranted> for Status {
+    fn from(why: NotGranted) -> Status {
+        match why {
+            NotGranted::Busy => Status::Busy,
+            NotGranted::Store => Status::Store,
+        }
     }
 }
 

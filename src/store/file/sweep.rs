@@ -153,7 +153,7 @@ fn sweep_sub(store: &FileStore, sub: u8, last: &OsStr, order: &mut Order<'_>, en
 }
 
 impl Sweep {
-    fn fail(&mut self, error: &Error) {
+    pub(crate) fn fail(&mut self, error: &Error) {
         self.failed += 1;
         self.failure.get_or_insert_with(|| error.to_string());
     }
