@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::parse::{LONGEST, number, size};
+use super::parse::{LONGEST, memory, number, size};
 use super::{Config, LockMode, SecretSource, StoreKind, Switch};
 use crate::httpd::directive::{Commands, time};
 use crate::httpd::{Contexts, Directive, Place, Setter};
 use crate::session::time::MICROS;
 use crate::session::{CookieRule, Secrets, query};
+use crate::store::memory::layout::{LARGEST, SMALLEST};
 
 use Contexts::{Everywhere, NotHtaccess, ServerOnly};
 use Setter::{Flag, One, Words};
@@ -25,7 +26,12 @@ const fn row(
 pub static DIRECTIVES: [Directive<Config>; 31] = [
     row(c"Session", Everywhere, Flag(|c, on| c.switch = Some(Switch::Said(on))), c"On or Off: whether this part of the site has sessions"),
     row(c"SessionDir", NotHtaccess, One(session_dir), c"directory of the session files; alone it means SessionStore file"),
-    row(c"SessionStore", NotHtaccess, One(session_store), c"file (in SessionDir), or stock: leave it to the stock store modules"),
+    row(
+        c"SessionStore",
+        NotHtaccess,
+        One(session_store),
+        c"file or memory[:size] (in SessionDir), or stock: leave it to the stock store modules",
+    ),
     row(
         c"SessionTimeout",
         Everywhere,
@@ -168,6 +174,9 @@ pub static DIRECTIVES: [Directive<Config>; 31] = [
 
 pub static COMMANDS: Commands<32> = Commands::new(&DIRECTIVES);
 
+/// Bytes of `SessionStore memory`.
+const DEFAULT_MEMORY: u64 = 64 << 20;
+
 type Answer = Result<(), String>;
 
 fn set<T>(slot: &mut Option<T>, value: T) -> Answer {
@@ -193,8 +202,12 @@ fn session_dir(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
 fn session_store(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
     let kind = match word.to_ascii_lowercase().as_str() {
         "file" => StoreKind::File,
+        "memory" => StoreKind::Memory(DEFAULT_MEMORY),
         "stock" => StoreKind::Stock,
-        _ => return Err(format!("knows file and stock, not '{word}'")),
+        other => match other.strip_prefix("memory:") {
+            Some(size) => StoreKind::Memory(memory(size, SMALLEST, LARGEST)?),
+            None => return Err(format!("knows file, memory and stock, not '{word}'")),
+        },
     };
     if kind != StoreKind::Stock {
         config.imply();

@@ -13,14 +13,27 @@ use crate::store::directory::Kind;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreKind {
     File,
+    /// So many bytes of memory that all children share.
+    Memory(u64),
     /// The stock store modules answer.
     Stock,
+}
+
+impl StoreKind {
+    pub fn name(&self) -> &'static str {
+        match self {
+            StoreKind::File => "file",
+            StoreKind::Memory(_) => "memory",
+            StoreKind::Stock => "stock",
+        }
+    }
 }
 
 /// A store and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     File(PathBuf),
+    Memory { dir: PathBuf, bytes: u64 },
 }
 
 impl Location {
@@ -28,6 +41,7 @@ impl Location {
     pub fn of(kind: &StoreKind, dir: Option<&Path>) -> Option<Location> {
         match kind {
             StoreKind::File => Some(Location::File(dir?.to_owned())),
+            StoreKind::Memory(bytes) => Some(Location::Memory { dir: dir?.to_owned(), bytes: *bytes }),
             StoreKind::Stock => None,
         }
     }
@@ -36,6 +50,7 @@ impl Location {
     pub fn directory(&self) -> Option<(&Path, Kind)> {
         match self {
             Location::File(dir) => Some((dir, Kind::File)),
+            Location::Memory { dir, .. } => Some((dir, Kind::Memory)),
         }
     }
 }
@@ -43,7 +58,7 @@ impl Location {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Location::File(dir) => dir.display().fmt(f),
+            Location::File(dir) | Location::Memory { dir, .. } => dir.display().fmt(f),
         }
     }
 }

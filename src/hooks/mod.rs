@@ -11,6 +11,7 @@ pub mod commit;
 pub mod events;
 pub mod lease;
 mod locks;
+mod memory;
 pub mod open;
 mod report;
 mod response;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::process::Uid;
 
-use super::locks;
+use super::{locks, memory};
 use crate::config::{Config, SecretSource, ServerConfig, StoreKind, StorePlace};
 use crate::httpd::directive::in_configuration;
 use crate::httpd::hook::{ChildHook, ConfigHook, EarlyHook};
@@ -138,9 +138,11 @@ fn is_private_to_others(error: &Error) -> bool {
 /// What only the whole of a host's configuration shows.
 fn contradictions(host: Server<'_>) -> Result<(), ()> {
     let parts = parts(host);
+    memory::check(host, &parts)?;
     for part in &parts {
         if part.own_store().is_none() && part.kind.as_ref().is_some_and(|kind| *kind != StoreKind::Stock) {
-            host.log(Level::Error, format_args!("SessionStore file needs a directory: add SessionDir"));
+            let name = part.kind.as_ref().map_or("file", StoreKind::name);
+            host.log(Level::Error, format_args!("SessionStore {name} needs a directory: add SessionDir"));
             return Err(());
         }
         if part.own_store().is_some() && !part.uses_cookies() && part.id_param.is_none() {
@@ -201,7 +203,8 @@ impl ConfigHook for Prepare {
                 Err(error) => server.log(Level::Error, format_args!("{error}; sessions there fail until that is mended")),
             }
         }
-        Ok(())
+        let prepared = memory::prepare(server, &places(server));
+        if is_restart() { Ok(()) } else { prepared }
     }
 }
 
@@ -227,7 +230,7 @@ pub struct Child;
 impl ChildHook for Child {
     fn run(pool: Pool<'_>, server: Server<'_>) {
         report_panics_to(server.for_life_of_child(pool));
-        if let Err(why) = locks::attach(pool, &server_config(server)) {
+        if let Err(why) = locks::attach(pool, server.for_life_of_child(pool), &server_config(server)) {
             server.log(
                 Level::Error,
                 format_args!(

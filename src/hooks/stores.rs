@@ -12,6 +12,7 @@ pub fn store(place: &StorePlace) -> &dyn Store {
 fn open(location: &Location) -> Box<dyn Store> {
     match location {
         Location::File(dir) => Box::new(FileStore::new(dir.clone())),
+        Location::Memory { dir, bytes } => super::memory::open(dir, *bytes),
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod directory;
 pub mod file;
+pub mod memory;
 
 #[cfg(test)]
 mod conformance;
@@ -61,6 +62,9 @@ pub enum Error {
     /// A newer version of ours wrote it: it counts as absent, and stays.
     #[error("{0} was written by a newer version")]
     Newer(PathBuf),
+    /// The store answered with an error; the text names the store and the reason.
+    #[error("{0}")]
+    Failed(String),
     /// Another process kept the record locked for longer than any of ours would.
     #[error("{0} stayed locked for {1:?}")]
     Locked(PathBuf, Duration),
