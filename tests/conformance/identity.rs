@@ -126,8 +126,8 @@ fn a_signed_cookie_is_verified_and_keys_can_be_changed(subject: &Subject) {
     let [first, second, third] = KEYS;
     let mut server = subject.server(&format!("SessionSecret {first}"));
     let configure = |server: &mut Server, keys: &str| {
-        let conf = "SessionDir @DIR@\n<Location /conform>\nSessionNotes Off\n</Location>";
-        server.reconfigure(&format!("{conf}\nSessionSecret {keys}\n"));
+        let conf = "<Location /conform>\nSessionNotes Off\n</Location>";
+        server.reconfigure(&format!("{}\n{conf}\nSessionSecret {keys}\n", subject.conf()));
         let old = server.children();
         server.graceful();
         wait_for("the old children to leave", || old.iter().all(|pid| !server.children().contains(pid)).then_some(()));

@@ -16,7 +16,10 @@ pub struct Store {
     is_files: bool,
 }
 
-pub const STORES: [Store; 1] = [Store { name: "file", conf: "SessionDir @DIR@", is_files: true }];
+pub const STORES: [Store; 2] = [
+    Store { name: "file", conf: "SessionDir @DIR@", is_files: true },
+    Store { name: "memory", conf: "SessionDir @DIR@\nSessionStore memory:16M", is_files: false },
+];
 
 /// What a case cannot do without, each with all before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,6 +124,12 @@ impl Subject {
     pub fn setup(&self, conf: &str) -> Setup {
         let Subject::Ours(store, mpm) = self else { panic!("this case needs power over the server") };
         Httpd::with(*mpm).conf(store.conf).conf("<Location /conform>\nSessionNotes Off\n</Location>").conf(conf)
+    }
+
+    /// The lines that configure the store.
+    pub fn conf(&self) -> &'static str {
+        let Subject::Ours(store, _) = self else { panic!("this case needs power over the server") };
+        store.conf
     }
 
     pub fn start(setup: Setup) -> Server {

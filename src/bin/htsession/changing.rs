@@ -7,7 +7,7 @@ use mod_session_rs::repository::{Ended, end, now};
 use mod_session_rs::session::expiry::GRACE;
 use mod_session_rs::session::time::MICROS;
 use mod_session_rs::session::{Key, Ref, Stored as Decoded, Timestamp};
-use mod_session_rs::store::{Blob, Change, Cursor, Durability, Error, Outcome, Store, Sweep};
+use mod_session_rs::store::{Blob, Change, Cursor, Durability, Error, Outcome, Sweep};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -25,7 +25,7 @@ struct Killed {
 impl Killed {
     /// Ends a session wherever it has moved meanwhile. What an administrator ended stays ended after a crash of the machine.
     fn end(&mut self, place: &Place, key: &Key, incarnation: u64) -> Result<(), Failure> {
-        match end(&place.store, *key, incarnation, Durability::Machine, &mut |_| {})? {
+        match end(&*place.store, *key, incarnation, Durability::Machine, &mut |_| {})? {
             Ended::At(_) => self.killed += 1,
             Ended::PutAside(_) => self.put_aside += 1,
             Ended::Before => {}

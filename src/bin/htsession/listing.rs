@@ -6,7 +6,7 @@ use mod_session_rs::repository::now;
 use mod_session_rs::session::record::{Body, CodecError};
 use mod_session_rs::session::time::MICROS;
 use mod_session_rs::session::{Alias, Key, Record, Ref, Stored as Decoded, Timestamp};
-use mod_session_rs::store::{Blob, Entry, Error, Store};
+use mod_session_rs::store::{Blob, Entry, Error};
 use serde::Serialize;
 
 use crate::failure::Failure;

@@ -1,5 +1,6 @@
 //! Who holds the sessions of this directory now: the tables of leases of the servers that run as its owner.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 
 use mod_session_rs::lock::survey::{InUse, in_use};
 use mod_session_rs::lock::{Memory, shm};
+use mod_session_rs::store::directory::Kind;
 use mod_session_rs::store::file;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::geteuid;
@@ -33,7 +35,19 @@ struct Locks {
 }
 
 pub fn locks(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
-    let mut held: Vec<_> = shm::servers().flat_map(leases).filter(|lease| is_stored(&place.dir, lease.hash)).map(show).collect();
+    let mut held: Vec<_> = shm::servers().flat_map(leases).collect();
+    match place.kind {
+        Kind::File => held.retain(|lease| is_stored(&place.dir, lease.hash)),
+        Kind::Memory => {
+            let mut stored = HashSet::new();
+            place.store.each(&mut |key, _| {
+                stored.insert(key.0.first_chunk().map(|first| u64::from_be_bytes(*first)));
+                true
+            })?;
+            held.retain(|lease| stored.contains(&Some(lease.hash)));
+        }
+    }
+    let mut held: Vec<_> = held.into_iter().map(show).collect();
     held.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let locks = Locks { held };
     output.either(&locks, || {

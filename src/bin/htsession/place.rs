@@ -6,16 +6,19 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mod_session_rs::store::Error;
-use mod_session_rs::store::directory::{self, Kind, State};
+use mod_session_rs::store::directory::{self, Examined, Kind, State};
 use mod_session_rs::store::file::FileStore;
+use mod_session_rs::store::memory::Snapshot;
+use mod_session_rs::store::memory::file::NAME;
+use mod_session_rs::store::{Error, Store};
 use rustix::process::geteuid;
 
 use crate::failure::Failure;
 
 pub struct Place {
     pub dir: PathBuf,
-    pub store: FileStore,
+    pub kind: Kind,
+    pub store: Box<dyn Store>,
     /// An empty directory, which no server has used yet: there is nothing in it, and nothing may be put into it.
     pub empty: bool,
     pub warning: Option<String>,
@@ -41,22 +44,20 @@ impl Place {
             let why = format!("it belongs to uid {}", owner.0);
             return Err(Failure::unusable(&dir, &why, "run htsession as root or as that user"));
         }
-        let found = directory::examine(&dir, geteuid(), Kind::File).map_err(|error| refused(&dir, error))?;
+        let (kind, store, found) = store(&dir).map_err(|error| Failure::Store(error).at(&dir))?;
         match found.state {
             State::Missing => Err(Failure::unusable(&dir, "it is not there", "give the SessionDir of the server, once it has made it")),
-            state => Ok(Place { store: FileStore::new(dir.clone()), dir, empty: state == State::Empty, warning: found.warning }),
+            state => Ok(Place { kind, store, dir, empty: state == State::Empty, warning: found.warning }),
         }
     }
 }
 
-/// A directory that is no store of files, and what may be done about it.
-fn refused(dir: &Path, error: Error) -> Failure {
-    if directory::examine(dir, geteuid(), Kind::Memory).is_ok_and(|found| found.state == State::Ours) {
-        let why = "its sessions are in the memory of a server (SessionStore memory), where htsession cannot look";
-        let remedy = "end them through the application, or all of them by removing sessions.mem while the server is stopped";
-        return Failure::unusable(dir, why, remedy);
+/// The store of a directory, by its marker, and what is to be known of the directory.
+fn store(dir: &Path) -> Result<(Kind, Box<dyn Store>, Examined), Error> {
+    match directory::examine(dir, geteuid(), Kind::Memory) {
+        Ok(found) if dir.join(NAME).exists() => Ok((Kind::Memory, Box::new(Snapshot::take(dir)?), found)),
+        _ => Ok((Kind::File, Box::new(FileStore::new(dir.to_owned())), directory::examine(dir, geteuid(), Kind::File)?)),
     }
-    Failure::Store(error).at(dir)
 }
 
 /// Run as root, starts anew as the owner of the directory: whatever lies in it can then do no more than its owner may, and what

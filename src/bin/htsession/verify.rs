@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use mod_session_rs::store;
-use mod_session_rs::store::directory::MARKER;
+use mod_session_rs::store::directory::{Kind, MARKER};
 use mod_session_rs::store::file::{Name, classify, is_ours};
+use mod_session_rs::store::memory::file::NAME;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -46,6 +47,9 @@ pub fn verify(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
         Ok(())
     })?;
     for (path, what) in others(&place.dir)? {
+        if place.kind == Kind::Memory && path.file_name().is_some_and(|name| name == NAME) {
+            continue;
+        }
         let list = if what == What::PutAside { &mut found.put_aside } else { &mut found.foreign };
         list.push(path.display().to_string());
     }

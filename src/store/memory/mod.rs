@@ -23,6 +23,7 @@ mod page;
 mod partition;
 mod room;
 mod section;
+mod snapshot;
 mod walk;
 
 use std::cell::Cell;
@@ -38,6 +39,7 @@ use layout::{CHUNK, Memory, PAGE, Place};
 pub use missing::Missing;
 use partition::Partition;
 use section::{New, Section};
+pub use snapshot::Snapshot;
 
 /// Mutual exclusion for moments, by the number of a partition, between all processes that share the memory.
 pub trait Exclusion: Send + Sync {
