@@ -200,12 +200,13 @@ fn session_dir(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
 }
 
 fn session_store(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
-    let kind = match word.to_ascii_lowercase().as_str() {
+    let lower = word.to_ascii_lowercase();
+    let kind = match lower.as_str() {
         "file" => StoreKind::File,
         "memory" => StoreKind::Memory(DEFAULT_MEMORY),
         "stock" => StoreKind::Stock,
         other => match other.strip_prefix("memory:") {
-            Some(size) => StoreKind::Memory(memory(size, SMALLEST, LARGEST)?),
+            Some(size) => StoreKind::Memory(memory(&word[word.len() - size.len()..], SMALLEST, LARGEST)?),
             None => return Err(format!("knows file, memory and stock, not '{word}'")),
         },
     };

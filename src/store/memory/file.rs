@@ -2,10 +2,10 @@
 //! its full size, with every block of the disk reserved, for a page that cannot be had later would be SIGBUS.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{self, AtFlags, FallocateFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -21,8 +21,9 @@ const NEW: &str = "sessions.mem.new";
 const DAMAGED: &str = "sessions.mem.damaged";
 
 /// Setting up takes a moment only; somebody who does it at the same time is waited for.
-const PATIENCE: u32 = 500;
-const STEP: Duration = Duration::from_millis(10);
+const SETTING_UP: Duration = Duration::from_secs(5);
+/// Processes that were killed just now have the file until they are gone.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// A directory in which files of this size are to be, for this owner: `None` is whoever runs this.
 pub struct Maker<'d> {
@@ -53,14 +54,11 @@ impl<'d> Maker<'d> {
     pub fn new(dir: &'d Path, bytes: u64, owner: Option<(Uid, Gid)>) -> Result<Maker<'d>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = fs::open(dir, flags, Mode::empty()).map_err(io(dir))?;
-        for _ in 0..PATIENCE {
-            match fs::flock(&handle, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Maker { dir, bytes, owner, handle }),
-                Err(Errno::WOULDBLOCK) => std::thread::sleep(STEP),
-                Err(errno) => return Err(io(dir)(errno)),
-            }
+        match lock(&handle, SETTING_UP) {
+            Ok(()) => Ok(Maker { dir, bytes, owner, handle }),
+            Err(Errno::WOULDBLOCK) => Err(Error::Locked(dir.to_owned(), SETTING_UP)),
+            Err(errno) => Err(io(dir)(errno)),
         }
-        Err(Error::Locked(dir.to_owned(), STEP * PATIENCE))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -89,7 +87,7 @@ impl<'d> Maker<'d> {
         if !found.is_file() || found.uid() != owner.as_raw() || found.nlink() != 1 {
             return self.unusable("sessions.mem is not a file of the User of the server alone; remove it");
         }
-        match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match lock(&file, ENDING) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 return self.unusable(
@@ -155,6 +153,17 @@ impl<'d> Maker<'d> {
     /// The directory does not take it.
     pub fn install(&self) -> Result<()> {
         fs::renameat(&self.handle, NEW, &self.handle, NAME).map_err(io(&self.path(NAME)))
+    }
+}
+
+/// Takes a lock that is free within that time.
+fn lock(file: impl AsFd, patience: Duration) -> std::result::Result<(), Errno> {
+    let end = Instant::now() + patience;
+    loop {
+        match fs::flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
+            done => return done,
+        }
     }
 }
 
