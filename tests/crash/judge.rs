@@ -5,9 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use mod_session_rs::store::file::FileStore;
-use mod_session_rs::store::{Blob, Error};
+use mod_session_rs::store::{Blob, Error, Store};
 
 use crate::ledger::{Ledger, Mark, Page};
+use crate::memory;
 use crate::payload::State;
 
 /// The kinds of complaint.
@@ -20,7 +21,7 @@ const INVENTED: &str = "invented";
 const FAILED: &str = "failed";
 
 pub struct Judge {
-    pub store: FileStore,
+    pub store: Box<dyn Store>,
     pub ledger: Ledger,
     complaints: File,
     name: String,
@@ -38,11 +39,20 @@ pub fn store_path(place: &Path) -> PathBuf {
     place.join("sessions")
 }
 
+/// Set to `memory` for the processes of that store.
+pub const STORE: &str = "MSRS_CRASH_STORE";
+
+pub fn is_memory() -> bool {
+    std::env::var_os(STORE).is_some_and(|store| store == "memory")
+}
+
 impl Judge {
     /// `name` says in complaints who saw it.
     pub fn new(place: &Path, name: &str) -> Judge {
         let complaints = OpenOptions::new().append(true).create(true).open(complaints_path(place)).expect("a place for complaints");
-        Judge { store: FileStore::new(store_path(place)), ledger: Ledger::open(&ledger_path(place)), complaints, name: name.to_owned() }
+        let store: Box<dyn Store> =
+            if is_memory() { Box::new(memory::open(&store_path(place))) } else { Box::new(FileStore::new(store_path(place))) };
+        Judge { store, ledger: Ledger::open(&ledger_path(place)), complaints, name: name.to_owned() }
     }
 
     /// One line, written at once: the process may not live to write it later.

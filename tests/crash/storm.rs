@@ -7,16 +7,19 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mod_session_rs::store::{Entry, Store};
+use mod_session_rs::store::Entry;
 
 use mod_session_rs::store::directory;
 
-use crate::judge::{Judge, complaints_path, ledger_path, store_path};
+use crate::judge::{Judge, STORE, complaints_path, ledger_path, store_path};
 use crate::ledger::{Ledger, Tally};
+use crate::memory;
 use crate::payload::{KINDS, Random, WRITERS, key};
 use crate::worker::{PLACE, PROCESSES, READERS, ROLE, SURVIVORS};
 
 const SIGKILL: i32 = 9;
+/// What makes the module kill its process within a write.
+pub const DEATHS: &str = "MSRS_FAULT_DEATHS";
 /// How a process ends that arranged to die within a write.
 const SIGXFSZ: i32 = 25;
 /// Milliseconds from one kill to the next, at most.
@@ -62,6 +65,9 @@ impl Storm {
         // Beside the build rather than in /tmp: that may be in memory, and the store is for disks.
         let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
         directory::make(&store_path(place.path()), None).expect("the directory of the store");
+        if environment.contains(&(STORE, "memory")) {
+            memory::make(&store_path(place.path()));
+        }
         Ledger::create(&ledger_path(place.path()), PROCESSES);
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos().into());
         let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -78,10 +84,11 @@ impl Storm {
     }
 
     fn spawn(&self, number: usize) -> Child {
+        let may = |name: &str| name != DEATHS || !SURVIVORS.contains(&number);
         let test = std::thread::current().name().expect("a test runs in a thread of its name").to_owned();
         Command::new(std::env::current_exe().expect("a path"))
             .args(["--exact", &test, "--nocapture", "--test-threads=1"])
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(self.environment.iter().filter(|(name, _)| may(name)).map(|(name, value)| (name, value)))
             .env(ROLE, number.to_string())
             .env(PLACE, self.place.path())
             .stdin(Stdio::null())
@@ -97,11 +104,14 @@ impl Storm {
         while Instant::now() < deadline {
             std::thread::sleep(Duration::from_micros(self.random.below(PAUSE * 1000)));
             let victim = usize::try_from(self.random.below(PROCESSES as u64)).expect("64-bit");
+            // First those who ended by themselves, so that they are not taken for killed.
+            self.replace_the_dead();
             if !SURVIVORS.contains(&victim) {
                 self.children[victim].kill().expect("a process to kill");
                 self.children[victim].wait().expect("a killed process");
+                self.kills += 1;
+                self.children[victim] = self.spawn(victim);
             }
-            self.replace_the_dead();
             let complaint = self.complaint();
             if complaint.is_some() || enough(&self.progress(&ledger)) {
                 return complaint;
@@ -119,7 +129,7 @@ impl Storm {
         for number in 0..PROCESSES {
             let Some(status) = self.children[number].try_wait().expect("a process of ours") else { continue };
             match status.signal() {
-                Some(SIGKILL) => self.kills += 1,
+                Some(SIGKILL) if self.environment.iter().any(|(name, _)| name == DEATHS) => self.halves += 1,
                 Some(SIGXFSZ) => self.halves += 1,
                 _ => panic!("process {number} ended by itself: {status}; {:?}", self.complaint()),
             }
@@ -158,6 +168,19 @@ impl Storm {
     /// Looks at what is left when all have ended.
     pub fn inspect(&mut self) {
         let judge = Judge::new(self.place.path(), "the survivor");
+        self.inspect_with(judge);
+    }
+
+    /// The same of the memory store, where healers must not have found damage either.
+    pub fn inspect_memory(&mut self) {
+        let mut judge = Judge::new(self.place.path(), "the survivor");
+        let dir = store_path(self.place.path());
+        judge.store = Box::new(memory::open(&dir));
+        self.inspect_with(judge);
+        assert_eq!(memory::map(&dir).damaged().load(std::sync::atomic::Ordering::Relaxed), 0, "records were found damaged");
+    }
+
+    fn inspect_with(&mut self, judge: Judge) {
         for record in 0..KINDS.len() {
             let before = judge.ledger.page(record);
             match judge.store.load(&key(record)) {

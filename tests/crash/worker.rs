@@ -2,16 +2,17 @@
 //!
 //! A kill from outside hardly ever meets a process just inside a write, which takes microseconds. So writers also arrange to die
 //! half-way through one: they lower their limit of file size into the record that they are about to write. The kernel then writes
-//! what fits, and the rest of the write ends the process by SIGXFSZ, as abruptly as SIGKILL would.
+//! what fits, and the rest of the write ends the process by SIGXFSZ, as abruptly as SIGKILL would. In the memory store it is the module
+//! itself that kills, at one of so many points between two writes (`MSRS_FAULT_DEATHS`).
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mod_session_rs::store::{Change, Cursor, Durability, Outcome, Store};
+use mod_session_rs::store::{Change, Cursor, Durability, Outcome};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::judge::Judge;
+use crate::judge::{Judge, is_memory};
 use crate::ledger::{Mark, Tally};
 use crate::payload::{KINDS, Random, SWEEP_BEFORE, State, WRITERS, any_long_record, any_record, key};
 
@@ -98,7 +99,7 @@ impl Worker {
             5..10 if mortal => self.change(record, Act::Doom),
             10..15 => false,
             15..400 => self.load(record),
-            400..403 if !SURVIVORS.contains(&self.number) => return self.die_within_a_write(),
+            400..403 if !SURVIVORS.contains(&self.number) && !is_memory() => return self.die_within_a_write(),
             _ => self.change(record, Act::Write),
         };
         if !there && record % WRITERS == self.number {
