@@ -20,10 +20,11 @@ const CONNECTIONS: usize = 8;
 /// Requests under strace, over one connection that is kept alive.
 const TRACED: usize = 500;
 
-const PAGES: [(&str, &str); 11] = [
+const PAGES: [(&str, &str); 12] = [
     ("hello", "/hello"),
     ("floor", "/floor"),
     ("file", "/count"),
+    ("memory", "/memory"),
     ("file, access", "/access"),
     ("file, no notes", "/plain"),
     ("file, signed", "/signed"),
@@ -42,6 +43,12 @@ MaxKeepAliveRequests 0
 <LocationMatch ^/(hello|floor)>
     Session Off
 </LocationMatch>
+<Location /memory>
+    SetHandler count
+    SessionDir @ROOT@/memory
+    SessionStore memory
+    SessionIdCookie memory
+</Location>
 <Location /access>
     SetHandler count
     SessionLock access
@@ -66,7 +73,12 @@ MaxKeepAliveRequests 0
 </Location>";
 
 fn setup(mpm: Mpm) -> Setup {
-    Httpd::with(mpm).module("session_cookie").module("session_crypto").log_level("notice").conf(CONF)
+    Httpd::with(mpm)
+        .module("session_cookie")
+        .module("session_crypto")
+        .log_level("notice")
+        .conf(CONF)
+        .expect_log("does not seal the sessions")
 }
 
 struct Round {

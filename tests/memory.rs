@@ -211,12 +211,17 @@ fn a_full_store_drops_who_never_came_back_then_refuses_new_sessions_and_serves_t
 #[test]
 fn what_memory_cannot_keep_is_refused_at_once() {
     let two = "SessionDir @DIR@\nSessionStore memory:2M\n<Location /x>\nSessionStore memory:4M\n</Location>";
+    let hosts = two
+        .replace("<Location /x>\nSessionStore memory:4M", "<VirtualHost *:@PORT@>\nSessionStore file")
+        .replace("</Location>", "</VirtualHost>")
+        .replace("memory:2M", "memory:4M");
     for (conf, parts) in [
         ("SessionStore memory", ["SessionStore memory", "needs a directory", "SessionDir"]),
         ("SessionStore memory:1023K", ["SessionStore", "'1023K'", "1M to 256G"]),
         ("SessionStore memory:much", ["SessionStore", "'much'", "1M to 256G"]),
         ("SessionDir @DIR@\nSessionStore memory\nSessionSync On", ["SessionSync On", "SessionStore memory", "say SessionSync Off"]),
         (two, ["memory:2M", "memory:4M", "one size"]),
+        (&hosts, ["memory:4M", "another store", "directory of its own"]),
     ] {
         let (accepted, said) = Httpd::configtest(conf);
         assert!(!accepted && parts.iter().all(|part| said.contains(part)), "{conf}: {said}");

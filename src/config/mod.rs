@@ -100,7 +100,12 @@ impl Config {
             stock: StockConfig::merge(&outer.stock, &inner.stock),
             server: outer.server,
         };
-        config.locate();
+        // Sections are merged for each request, and to look a place up takes a lock.
+        match (&inner.kind, &inner.dir) {
+            (None, None) => config.place.clone_from(&outer.place),
+            (Some(_), Some(_)) => config.place.clone_from(&inner.place),
+            _ => config.locate(),
+        }
         config
     }
 

@@ -35,36 +35,40 @@ fn size(bytes: u64) -> String {
 }
 
 /// What only the whole of a configuration shows.
-pub fn check(host: Server<'_>, parts: &[Config]) -> Result<(), ()> {
-    let locations: Vec<_> = parts.iter().filter_map(|part| Some((part, &part.own_store()?.location))).collect();
-    for (part, location) in &locations {
-        let Location::Memory { dir, bytes } = location else { continue };
-        if part.sync == Some(true) {
-            host.log(
-                Level::Error,
-                format_args!(
-                    "SessionSync On cannot be kept by SessionStore memory, which outlives processes and not a crash of the machine: \
-                     say SessionSync Off there, or use SessionStore file"
-                ),
-            );
-            return Err(());
-        }
-        let other = locations.iter().find_map(|(_, other)| match other {
-            Location::Memory { dir: same, bytes: others } if same == dir && others != bytes => Some(others),
-            _ => None,
+pub fn check(server: Server<'_>, places: &[Arc<StorePlace>]) -> Result<(), ()> {
+    for (number, place) in places.iter().enumerate() {
+        let Location::Memory { dir, bytes } = &place.location else { continue };
+        let other = places.iter().enumerate().find_map(|(other, place)| match &place.location {
+            Location::Memory { dir: same, bytes } if other > number && same == dir => Some(format!("memory:{}", size(*bytes))),
+            other => other.directory().filter(|(same, kind)| same == dir && *kind != Kind::Memory).map(|_| "another store".to_owned()),
         });
         if let Some(other) = other {
-            host.log(
+            server.log(
                 Level::Error,
                 format_args!(
-                    "SessionStore memory:{} and memory:{} are both in SessionDir {}: give them one size, or directories of their own",
+                    "SessionStore memory:{} and {other} are both in SessionDir {}: give each a directory of its own, or both one size",
                     size(*bytes),
-                    size(*other),
                     dir.display()
                 ),
             );
             return Err(());
         }
+    }
+    Ok(())
+}
+
+/// What a section cannot be promised.
+pub fn check_section(host: Server<'_>, part: &Config) -> Result<(), ()> {
+    let is_memory = part.own_store().is_some_and(|place| matches!(place.location, Location::Memory { .. }));
+    if is_memory && part.sync == Some(true) {
+        host.log(
+            Level::Error,
+            format_args!(
+                "SessionSync On cannot be kept by SessionStore memory, which outlives processes and not a crash of the machine: \
+                 say SessionSync Off there, or use SessionStore file"
+            ),
+        );
+        return Err(());
     }
     Ok(())
 }

@@ -75,6 +75,7 @@ pub struct Check;
 
 impl ConfigHook for Check {
     fn run(_pool: Pool<'_>, server: Server<'_>) -> Result<(), ()> {
+        memory::check(server, &places(server))?;
         for host in server.and_following() {
             contradictions(host)?;
         }
@@ -138,8 +139,8 @@ fn is_private_to_others(error: &Error) -> bool {
 /// What only the whole of a host's configuration shows.
 fn contradictions(host: Server<'_>) -> Result<(), ()> {
     let parts = parts(host);
-    memory::check(host, &parts)?;
     for part in &parts {
+        memory::check_section(host, part)?;
         if part.own_store().is_none() && part.kind.as_ref().is_some_and(|kind| *kind != StoreKind::Stock) {
             let name = part.kind.as_ref().map_or("file", StoreKind::name);
             host.log(Level::Error, format_args!("SessionStore {name} needs a directory: add SessionDir"));

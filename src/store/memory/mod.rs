@@ -137,7 +137,7 @@ impl MemoryStore {
         let memory = self.memory;
         let wanted = (bytes / 8).div_ceil(PAGE / CHUNK * (CHUNK - 1)) as u64 + 1;
         let (now, exhausted) = (micros(), memory.exhausted());
-        if now.saturating_sub(exhausted.load(Ordering::Relaxed)) < IN_VAIN {
+        if now.wrapping_sub(exhausted.load(Ordering::Relaxed)) < IN_VAIN {
             return Ok(false);
         }
         for partition in 0..memory.geometry.partitions {
@@ -167,7 +167,8 @@ impl MemoryStore {
     fn tell(&self) {
         let [dropped, told, last] = self.memory.dropped();
         let (all, now, before) = (dropped.load(Ordering::Relaxed), micros(), last.load(Ordering::Relaxed));
-        let is_due = now.saturating_sub(before) >= TOLD_EVERY && all != told.load(Ordering::Relaxed);
+        // A clock that was set back is no reason to wait.
+        let is_due = now.wrapping_sub(before) >= TOLD_EVERY && all != told.load(Ordering::Relaxed);
         if is_due && last.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             (self.around.dropped)(all - told.swap(all, Ordering::Relaxed));
         }
