@@ -20,11 +20,12 @@ const CONNECTIONS: usize = 8;
 /// Requests under strace, over one connection that is kept alive.
 const TRACED: usize = 500;
 
-const PAGES: [(&str, &str); 12] = [
+const PAGES: [(&str, &str); 13] = [
     ("hello", "/hello"),
     ("floor", "/floor"),
     ("file", "/count"),
     ("dbm", "/dbm"),
+    ("memory", "/memory"),
     ("file, access", "/access"),
     ("file, no notes", "/plain"),
     ("file, signed", "/signed"),
@@ -48,6 +49,12 @@ MaxKeepAliveRequests 0
     SessionDir @ROOT@/dbm
     SessionStore dbm
     SessionIdCookie dbm
+</Location>
+<Location /memory>
+    SetHandler count
+    SessionDir @ROOT@/memory
+    SessionStore memory
+    SessionIdCookie memory
 </Location>
 <Location /access>
     SetHandler count
@@ -73,7 +80,12 @@ MaxKeepAliveRequests 0
 </Location>";
 
 fn setup(mpm: Mpm) -> Setup {
-    Httpd::with(mpm).module("session_cookie").module("session_crypto").log_level("notice").expect_log("SessionCryptoPassphrase").conf(CONF)
+    Httpd::with(mpm)
+        .module("session_cookie")
+        .module("session_crypto")
+        .log_level("notice")
+        .conf(CONF)
+        .expect_log("does not seal the sessions")
 }
 
 struct Round {

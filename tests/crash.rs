@@ -12,6 +12,8 @@
 mod judge;
 #[path = "crash/ledger.rs"]
 mod ledger;
+#[path = "crash/memory.rs"]
+mod memory;
 #[path = "crash/payload.rs"]
 mod payload;
 #[path = "crash/storm.rs"]
@@ -93,5 +95,46 @@ fn the_same_storm_without_the_checksum_is_caught() {
     }
     let summary = storm.end();
     storm::print(&format!("the store without its checksum: {summary}; caught: {}", torn.as_deref().unwrap_or("nothing")));
+    assert!(torn.is_some(), "no torn record was caught in {summary}");
+}
+
+/// Beside kills at any moment, the module kills its own process between two writes, so that each window is hit.
+#[cfg(feature = "faults")]
+#[test]
+fn a_process_that_dies_within_a_write_to_memory_damages_and_loses_nothing() {
+    if worker::ran_here() {
+        return;
+    }
+    let enough = |Progress { seen, kills, halves }: &Progress| {
+        let worked = seen.operations() >= OPERATIONS / 2 && seen.updates > OPERATIONS / 10;
+        worked && *kills > 300 && *halves > 500 && seen.creates > 20 && seen.deletes > 20 && seen.swept > 5
+    };
+    let mut storm = Storm::start(Subject::Memory, &[(storm::DEATHS, "600")]);
+    let complaint = storm.rage(DEADLINE, enough);
+    let summary = storm.end();
+    storm::print(&format!("the memory store under SIGKILL: {summary}"));
+    assert_eq!(complaint, None, "in {summary}");
+    storm.inspect();
+    assert_eq!(storm.damaged(), 0, "records were found damaged");
+    assert!(enough(&summary.progress), "only {summary}");
+    assert!(summary.longest_stall() < Duration::from_secs(15), "{summary}");
+}
+
+/// The same without the check: torn records must be found, else the run above shows nothing.
+#[cfg(feature = "faults")]
+#[test]
+fn the_same_storm_on_memory_without_the_checksum_is_caught() {
+    if worker::ran_here() {
+        return;
+    }
+    let mut storm = Storm::start(Subject::Memory, &[(storm::DEATHS, "600"), ("MSRS_FAULT_NO_CHECKSUM", "1")]);
+    let mut torn = None;
+    let patience = Duration::from_secs(60);
+    while torn.is_none() && storm.age() < patience {
+        let complaint = storm.rage(patience.saturating_sub(storm.age()), |_| false);
+        torn = complaint.filter(|complaint| complaint.starts_with(judge::TORN));
+    }
+    let summary = storm.end();
+    storm::print(&format!("memory without its checksum: {summary}; caught: {}", torn.as_deref().unwrap_or("nothing")));
     assert!(torn.is_some(), "no torn record was caught in {summary}");
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::parse::{LONGEST, number, size};
+use super::parse::{LONGEST, memory, number, size};
 use super::{Config, LockMode, RedisSource, SecretSource, StoreKind, Switch};
 use crate::httpd::directive::{Commands, time};
 use crate::httpd::{Contexts, Directive, Place, Setter};
 use crate::session::time::MICROS;
 use crate::session::{CookieRule, Secrets, query};
+use crate::store::memory::layout::{LARGEST, SMALLEST};
 use crate::store::redis::is_redis;
 
 use Contexts::{Everywhere, NotHtaccess, ServerOnly};
@@ -30,7 +31,7 @@ pub static DIRECTIVES: [Directive<Config>; 31] = [
         c"SessionStore",
         NotHtaccess,
         Words(session_store),
-        c"file or dbm (in SessionDir), redis://..., or stock: leave it to the stock store modules",
+        c"file, dbm or memory[:size] (in SessionDir), redis://..., or stock: leave it to the stock store modules",
     ),
     row(
         c"SessionTimeout",
@@ -174,6 +175,9 @@ pub static DIRECTIVES: [Directive<Config>; 31] = [
 
 pub static COMMANDS: Commands<32> = Commands::new(&DIRECTIVES);
 
+/// Bytes of `SessionStore memory`.
+const DEFAULT_MEMORY: u64 = 64 << 20;
+
 type Answer = Result<(), String>;
 
 fn set<T>(slot: &mut Option<T>, value: T) -> Answer {
@@ -197,12 +201,15 @@ fn session_dir(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
 }
 
 fn session_store(config: &mut Config, words: &[&str], place: Place<'_>) -> Answer {
-    let kind = match words {
-        [url, ..] if is_redis(url) => StoreKind::Redis(RedisSource::parse(words, place)?.into()),
-        [word] if word.eq_ignore_ascii_case("file") => StoreKind::File,
-        [word] if word.eq_ignore_ascii_case("dbm") => StoreKind::Dbm,
-        [word] if word.eq_ignore_ascii_case("stock") => StoreKind::Stock,
-        _ => return Err(format!("knows file, dbm, redis://... and stock, not '{}'", words.join(" "))),
+    let lower = words.first().map_or_else(String::new, |word| word.to_ascii_lowercase());
+    let kind = match (lower.as_str(), words) {
+        (_, [url, ..]) if is_redis(url) => StoreKind::Redis(RedisSource::parse(words, place)?.into()),
+        ("file", [_]) => StoreKind::File,
+        ("dbm", [_]) => StoreKind::Dbm,
+        ("memory", [_]) => StoreKind::Memory(DEFAULT_MEMORY),
+        ("stock", [_]) => StoreKind::Stock,
+        (other, [word]) if other.starts_with("memory:") => StoreKind::Memory(memory(&word["memory:".len()..], SMALLEST, LARGEST)?),
+        _ => return Err(format!("knows file, dbm, memory, redis://... and stock, not '{}'", words.join(" "))),
     };
     if kind != StoreKind::Stock {
         config.imply();

@@ -106,7 +106,12 @@ impl Config {
             has_requirement: inner.has_requirement || outer.has_requirement,
             server: outer.server,
         };
-        config.locate();
+        // Sections are merged for each request, and to look a place up takes a lock.
+        match (&inner.kind, &inner.dir) {
+            (None, None) => config.place.clone_from(&outer.place),
+            (Some(_), Some(_)) => config.place.clone_from(&inner.place),
+            _ => config.locate(),
+        }
         config
     }
 

@@ -17,6 +17,20 @@ pub fn size(word: &str, least: usize, most: usize) -> Result<usize, String> {
         .ok_or_else(|| format!("takes a size from {}K to {}M (bytes, or with K or M), not '{word}'", least >> 10, most >> 20))
 }
 
+/// The size of memory: as [`size`], or `2G`.
+pub fn memory(word: &str, least: u64, most: u64) -> Result<u64, String> {
+    let (digits, unit) = match word.strip_suffix(['g', 'G']) {
+        Some(digits) => (digits, 1 << 30),
+        None => (word, 1),
+    };
+    let whole = usize::try_from(most).unwrap_or(usize::MAX);
+    let bytes = size(digits, 1, whole).ok().filter(|_| unit == 1 || digits.bytes().all(|c| c.is_ascii_digit()));
+    let bytes = bytes.and_then(|number| (number as u64).checked_mul(unit)).filter(|bytes| (least..=most).contains(bytes));
+    bytes.ok_or_else(|| {
+        format!("takes a size from {}M to {}G (bytes, or with K, M or G) behind memory:, not '{word}'", least >> 20, most >> 30)
+    })
+}
+
 /// A whole number within bounds.
 pub fn number(word: &str, least: u32, most: u32) -> Result<u32, String> {
     let plain = !word.is_empty() && word.bytes().all(|c| c.is_ascii_digit());
@@ -36,6 +50,18 @@ mod tests {
         assert_eq!(parse("64M"), Ok(64 << 20));
         for bad in ["", "K", "-1", "+5K", "1023", "65M", "1G", "much", "18446744073709551615M"] {
             assert!(parse(bad).unwrap_err().contains(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn memory_has_a_size_up_to_gigabytes() {
+        let parse = |word| memory(word, 1 << 20, 256 << 30);
+        assert_eq!(["1M", "1048576", "64m", "2G"].map(parse), [1 << 20, 1 << 20, 64 << 20, 2 << 30].map(Ok));
+        for bad in ["", "1023K", "257G", "1GG", "1KG", "G", "-1G", "18446744073709551615G", "all"] {
+            assert!(
+                parse(bad).unwrap_err().contains(&format!("1M to 256G (bytes, or with K, M or G) behind memory:, not '{bad}'")),
+                "{bad}"
+            );
         }
     }
 

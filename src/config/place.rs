@@ -17,6 +17,8 @@ pub enum StoreKind {
     File,
     Dbm,
     Redis(Arc<RedisSource>),
+    /// So many bytes of memory that all children share.
+    Memory(u64),
     /// The stock store modules answer.
     Stock,
 }
@@ -26,6 +28,7 @@ impl fmt::Display for StoreKind {
         f.write_str(match self {
             StoreKind::File => "file",
             StoreKind::Dbm => "dbm",
+            StoreKind::Memory(_) => "memory",
             StoreKind::Redis(_) => "redis",
             StoreKind::Stock => "stock",
         })
@@ -38,6 +41,7 @@ pub enum Location {
     File(PathBuf),
     Dbm(PathBuf),
     Redis(Arc<RedisSource>),
+    Memory { dir: PathBuf, bytes: u64 },
 }
 
 impl Location {
@@ -47,6 +51,7 @@ impl Location {
             StoreKind::File => Some(Location::File(dir?.to_owned())),
             StoreKind::Dbm => Some(Location::Dbm(dir?.to_owned())),
             StoreKind::Redis(source) => Some(Location::Redis(Arc::clone(source))),
+            StoreKind::Memory(bytes) => Some(Location::Memory { dir: dir?.to_owned(), bytes: *bytes }),
             StoreKind::Stock => None,
         }
     }
@@ -56,6 +61,7 @@ impl Location {
         match self {
             Location::File(dir) => Some((dir, Kind::File)),
             Location::Dbm(dir) => Some((dir, Kind::Dbm)),
+            Location::Memory { dir, .. } => Some((dir, Kind::Memory)),
             Location::Redis(_) => None,
         }
     }
@@ -73,7 +79,7 @@ impl Location {
     /// Why a file that it names cannot be used. `unprivileged`: what only root may read is not looked at.
     pub fn trouble(&self, unprivileged: bool) -> Option<&str> {
         match self {
-            Location::File(_) | Location::Dbm(_) => None,
+            Location::File(_) | Location::Dbm(_) | Location::Memory { .. } => None,
             Location::Redis(source) => source.trouble(unprivileged),
         }
     }
@@ -82,7 +88,7 @@ impl Location {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Location::File(dir) | Location::Dbm(dir) => dir.display().fmt(f),
+            Location::File(dir) | Location::Dbm(dir) | Location::Memory { dir, .. } => dir.display().fmt(f),
             Location::Redis(source) => source.target.fmt(f),
         }
     }

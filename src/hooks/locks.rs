@@ -22,7 +22,10 @@ const TABLE: &CStr = c"mod_session_rs leases 1";
 
 /// What a child needs to take leases.
 pub struct Locks {
-    pub leases: Leases<'static, MutexPool>,
+    pub leases: Leases<'static, &'static MutexPool>,
+    /// The mutexes themselves, which guard the memory of sessions too.
+    pub pool: &'static MutexPool,
+    pub server: Server<'static>,
     pub timeout: Duration,
     pub queue: usize,
     /// So many threads of the server wait at most: half of its workers.
@@ -178,10 +181,13 @@ fn table() -> Option<Memory<'static>> {
 ///
 /// # Errors
 /// Why a mutex cannot be attached: the child must not serve.
-pub fn attach(pool: Pool<'_>, config: &ServerConfig) -> Result<(), String> {
+pub fn attach(pool: Pool<'_>, server: Server<'static>, config: &ServerConfig) -> Result<(), String> {
     let (Some(mutexes), Some(table)) = (retained::<Mutexes>(MUTEXES), table()) else { return Ok(()) };
+    let pool: &MutexPool = Box::leak(Box::new(MutexPool(mutexes.attach(pool)?)));
     let locks = Locks {
-        leases: Leases::attach(table, MutexPool(mutexes.attach(pool)?)),
+        leases: Leases::attach(table, pool),
+        pool,
+        server,
         timeout: config.lock_timeout(),
         queue: config.lock_waiters() as usize,
         crowd: (mpm::workers() / 2).max(1),

@@ -13,6 +13,7 @@ pub mod events;
 pub mod lease;
 mod locks;
 pub mod look;
+mod memory;
 pub mod open;
 mod redis;
 mod report;

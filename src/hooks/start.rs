@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::process::Uid;
 
-use super::locks;
+use super::{locks, memory};
 use crate::config::{Config, SecretSource, ServerConfig, StoreKind, StorePlace};
 use crate::httpd::directive::in_configuration;
 use crate::httpd::hook::{ChildHook, ConfigHook, EarlyHook};
@@ -79,6 +79,7 @@ pub struct Check;
 
 impl ConfigHook for Check {
     fn run(_pool: Pool<'_>, server: Server<'_>) -> Result<(), ()> {
+        memory::check(server, &places(server))?;
         for host in server.and_following() {
             contradictions(host)?;
         }
@@ -160,6 +161,7 @@ fn is_private_to_others(error: &Error) -> bool {
 fn contradictions(host: Server<'_>) -> Result<(), ()> {
     let parts = parts(host);
     for part in &parts {
+        memory::check_section(host, part)?;
         if let Some(kind) = part.kind.as_ref().filter(|kind| part.own_store().is_none() && **kind != StoreKind::Stock) {
             host.log(Level::Error, format_args!("SessionStore {kind} needs a directory: add SessionDir"));
             return Err(());
@@ -222,7 +224,8 @@ impl ConfigHook for Prepare {
                 Err(error) => server.log(Level::Error, format_args!("{error}; sessions there fail until that is mended")),
             }
         }
-        Ok(())
+        let prepared = memory::prepare(server, &places(server));
+        if is_restart() { Ok(()) } else { prepared }
     }
 }
 
@@ -248,7 +251,7 @@ pub struct Child;
 impl ChildHook for Child {
     fn run(pool: Pool<'_>, server: Server<'_>) {
         report_panics_to(server.for_life_of_child(pool));
-        if let Err(why) = locks::attach(pool, &server_config(server)) {
+        if let Err(why) = locks::attach(pool, server.for_life_of_child(pool), &server_config(server)) {
             server.log(
                 Level::Error,
                 format_args!(

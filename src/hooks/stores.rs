@@ -16,6 +16,7 @@ fn open(location: &Location, place: &StorePlace) -> Box<dyn Store> {
         Location::File(dir) => Box::new(FileStore::new(dir.clone())),
         Location::Dbm(dir) => Box::new(DbmStore::new(dir.clone()).readers(readers()).synced(place.is_synced())),
         Location::Redis(source) => Box::new(super::redis::open(source)),
+        Location::Memory { dir, bytes } => super::memory::open(dir, *bytes),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-use memmap2::MmapOptions;
+use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, fallocate, fchown, memfd_create};
 use rustix::process::{Gid, Uid};
 use rustix::shm;
@@ -71,5 +72,54 @@ impl SharedMemory {
     /// As many 64-bit words as fit.
     pub fn words(self) -> &'static [AtomicU64] {
         self.split(self.bytes / 8, 0).0
+    }
+}
+
+/// A file that is mapped and open, and so is locked as long as it was.
+pub struct MappedFile {
+    map: MmapRaw,
+    file: File,
+}
+
+/// One that is kept as long as the process lives: see [`SharedMemory`].
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct KeptFile {
+    memory: SharedMemory,
+    device: u64,
+    inode: u64,
+}
+
+// SAFETY: as SharedMemory, and numbers.
+unsafe impl Plain for KeptFile {}
+
+impl MappedFile {
+    /// The whole of a file, which has its full size and keeps it.
+    pub fn new(file: File) -> io::Result<MappedFile> {
+        let bytes = usize::try_from(file.metadata()?.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        Ok(MappedFile { map: MmapOptions::new().len(bytes).map_raw(&file)?, file })
+    }
+
+    pub fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping is page-aligned and lives as long as `self`; all who share it use these atomics.
+        unsafe { std::slice::from_raw_parts(self.map.as_mut_ptr().cast(), self.map.len() / 8) }
+    }
+
+    pub fn keep(self) -> io::Result<KeptFile> {
+        let found = self.file.metadata()?;
+        let memory = SharedMemory { base: self.map.as_mut_ptr(), bytes: self.map.len() };
+        std::mem::forget(self);
+        Ok(KeptFile { memory, device: found.dev(), inode: found.ino() })
+    }
+}
+
+impl KeptFile {
+    pub fn words(self) -> &'static [AtomicU64] {
+        self.memory.words()
+    }
+
+    /// Device and number of the file.
+    pub fn identity(self) -> (u64, u64) {
+        (self.device, self.inode)
     }
 }

@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// One mutex for each stripe.
 pub struct Pool(pub Vec<GlobalMutex>);
 
-impl Exclusion for Pool {
+impl Exclusion for &Pool {
     fn under(&self, stripe: usize, section: &mut dyn FnMut()) -> Result<(), Unavailable> {
         let unavailable = |why| Unavailable(format!("mutex {stripe} of the session-pool: {why}"));
         let mutex = self.0.get(stripe).ok_or_else(|| unavailable("there is none".to_owned()))?;

@@ -253,8 +253,9 @@ impl Session {
         self.changes.apply(&mut newest.values);
         if renews {
             newest.accessed = newest.accessed.not_after(now).max(self.opened);
-            newest.presented |= self.presents;
         }
+        // Where that moves the end of the session, a renewal is due.
+        newest.presented |= self.presents && self.renews;
         let timeout_before = newest.timeout;
         newest.timeout = self.new_timeout.unwrap_or(newest.timeout);
         if let Some(user) = &self.new_user {

@@ -20,16 +20,18 @@ pub const MARKER: &str = ".mod_session_rs";
 pub enum Kind {
     File,
     Dbm,
+    Memory,
 }
 
 impl Kind {
-    const ALL: [Kind; 2] = [Kind::File, Kind::Dbm];
+    const ALL: [Kind; 3] = [Kind::File, Kind::Dbm, Kind::Memory];
 
     /// What the marker says: the store, and the version of its layout.
     fn marker(self) -> &'static str {
         match self {
             Kind::File => "file store 1\n",
             Kind::Dbm => "dbm store 1\n",
+            Kind::Memory => "memory store 1\n",
         }
     }
 }
@@ -195,17 +197,29 @@ pub fn make(dir: &Path, owner: Option<(Uid, Gid)>) -> Result<()> {
 /// # Errors
 /// As [`examine`], or the directory is missing, or the marker cannot be written.
 pub fn claim(dir: &Path, kind: Kind) -> Result<()> {
-    let found = examine(dir, rustix::process::geteuid(), kind)?;
+    claim_for(dir, kind, None)
+}
+
+/// [`claim`] for somebody else: by the parent of a server, before there are children.
+///
+/// # Errors
+/// As [`claim`].
+pub fn claim_for(dir: &Path, kind: Kind, owner: Option<(Uid, Gid)>) -> Result<()> {
+    let found = examine(dir, owner.map_or_else(rustix::process::geteuid, |(user, _)| user), kind)?;
     if found.state == State::Missing {
         return unusable(dir, "it is missing", "bring it back, or make a new one for the User of the server, with mode 0700");
     }
     let path = dir.join(MARKER);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let given = |file: &OwnedFd| owner.map_or(Ok(()), |(user, group)| fs::fchown(file, Some(user), Some(group)));
     match fs::open(&path, flags, Mode::RUSR | Mode::WUSR) {
-        Ok(file) => File::from(file).write_all(kind.marker().as_bytes()).map_err(|error| {
-            let _ = std::fs::remove_file(&path);
-            Error::Io(path, error)
-        }),
+        Ok(file) => {
+            let given = given(&file).map_err(Into::into);
+            given.and_then(|()| File::from(file).write_all(kind.marker().as_bytes())).map_err(|error| {
+                let _ = std::fs::remove_file(&path);
+                Error::Io(path, error)
+            })
+        }
         Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(Error::Io(path, errno.into())),
     }

@@ -7,6 +7,7 @@ pub mod dbm;
 pub mod directory;
 pub mod file;
 pub mod lease;
+pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
 

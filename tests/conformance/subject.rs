@@ -21,9 +21,10 @@ pub struct Store {
     with: fn(Setup) -> Setup,
 }
 
-pub const STORES: [Store; 3] = [
+pub const STORES: [Store; 4] = [
     Store { name: "file", conf: "SessionDir @DIR@", is_files: true, cleans_itself: false, with: |setup| setup },
     Store { name: "dbm", conf: "SessionDir @DIR@\nSessionStore dbm", is_files: false, cleans_itself: false, with: |setup| setup },
+    Store { name: "memory", conf: "SessionDir @DIR@\nSessionStore memory:16M", is_files: false, cleans_itself: false, with: |setup| setup },
     Store {
         name: "redis",
         conf: "SessionStore redis+unix://@ROOT@/redis/sock",

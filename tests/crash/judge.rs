@@ -9,6 +9,7 @@ use mod_session_rs::store::file::FileStore;
 use mod_session_rs::store::{Blob, Error, Store};
 
 use crate::ledger::{Ledger, Mark, Page};
+use crate::memory;
 use crate::payload::State;
 
 /// The kinds of complaint.
@@ -44,20 +45,25 @@ pub fn store_path(place: &Path) -> PathBuf {
 pub enum Subject {
     File,
     Dbm,
+    Memory,
 }
 
 /// Names it to the processes.
 pub const SUBJECT: &str = "MSRS_CRASH_STORE";
 
 impl Subject {
+    const ALL: [Subject; 3] = [Subject::File, Subject::Dbm, Subject::Memory];
+
     pub fn told() -> Subject {
-        if std::env::var(SUBJECT).as_deref() == Ok("dbm") { Subject::Dbm } else { Subject::File }
+        let word = std::env::var(SUBJECT).expect("a store");
+        Self::ALL.into_iter().find(|subject| subject.word() == word).expect("a store that is known")
     }
 
     pub fn word(self) -> &'static str {
         match self {
             Subject::File => "file",
             Subject::Dbm => "dbm",
+            Subject::Memory => "memory",
         }
     }
 
@@ -65,6 +71,7 @@ impl Subject {
         match self {
             Subject::File => Box::new(FileStore::new(dir)),
             Subject::Dbm => Box::new(DbmStore::new(dir)),
+            Subject::Memory => Box::new(memory::open(&dir)),
         }
     }
 }

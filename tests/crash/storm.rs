@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mod_session_rs::store::Entry;
@@ -13,10 +14,13 @@ use mod_session_rs::store::directory;
 
 use crate::judge::{Judge, SUBJECT, Subject, complaints_path, ledger_path, store_path};
 use crate::ledger::{Ledger, Tally};
+use crate::memory;
 use crate::payload::{KINDS, Random, WRITERS, key};
 use crate::worker::{PLACE, PROCESSES, READERS, ROLE, SURVIVORS};
 
 const SIGKILL: i32 = 9;
+/// What makes the module kill its process within a write.
+pub const DEATHS: &str = "MSRS_FAULT_DEATHS";
 /// How a process ends that arranged to die within a write.
 const SIGXFSZ: i32 = 25;
 /// Milliseconds from one kill to the next, at most.
@@ -63,6 +67,9 @@ impl Storm {
         // Beside the build rather than in /tmp: that may be in memory, and the store is for disks.
         let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory");
         directory::make(&store_path(place.path()), None).expect("the directory of the store");
+        if subject == Subject::Memory {
+            memory::make(&store_path(place.path()));
+        }
         Ledger::create(&ledger_path(place.path()), PROCESSES);
         let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos().into());
         let environment = environment.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -88,10 +95,11 @@ impl Storm {
     }
 
     fn spawn(&self, number: usize) -> Child {
+        let may = |name: &str| name != DEATHS || !SURVIVORS.contains(&number);
         let test = std::thread::current().name().expect("a test runs in a thread of its name").to_owned();
         Command::new(std::env::current_exe().expect("a path"))
             .args(["--exact", &test, "--nocapture", "--test-threads=1"])
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(self.environment.iter().filter(|(name, _)| may(name)).map(|(name, value)| (name, value)))
             .env(SUBJECT, self.subject.word())
             .env(ROLE, number.to_string())
             .env(PLACE, self.place.path())
@@ -108,11 +116,14 @@ impl Storm {
         while Instant::now() < deadline {
             std::thread::sleep(Duration::from_micros(self.random.below(PAUSE * 1000)));
             let victim = usize::try_from(self.random.below(PROCESSES as u64)).expect("64-bit");
+            // First those who ended by themselves, so that they are not taken for killed.
+            self.replace_the_dead();
             if !SURVIVORS.contains(&victim) {
                 self.children[victim].kill().expect("a process to kill");
                 self.children[victim].wait().expect("a killed process");
+                self.kills += 1;
+                self.children[victim] = self.spawn(victim);
             }
-            self.replace_the_dead();
             let complaint = self.complaint();
             if complaint.is_some() || enough(&self.progress(&ledger)) {
                 return complaint;
@@ -130,6 +141,7 @@ impl Storm {
         for number in 0..PROCESSES {
             let Some(status) = self.children[number].try_wait().expect("a process of ours") else { continue };
             match status.signal() {
+                Some(SIGKILL) if self.subject == Subject::Memory => self.halves += 1,
                 Some(SIGKILL) => self.kills += 1,
                 Some(SIGXFSZ) => self.halves += 1,
                 _ => panic!("process {number} ended by itself: {status}; {:?}", self.complaint()),
@@ -169,6 +181,11 @@ impl Storm {
     /// Whether index and records of a dbm store agree.
     pub fn survey(&self) -> Survey {
         DbmStore::new(store_path(self.place.path())).survey().expect("a store that can be read")
+    }
+
+    /// How many records of a memory store healers found damaged.
+    pub fn damaged(&self) -> u64 {
+        memory::map(&store_path(self.place.path())).damaged().load(Ordering::Relaxed)
     }
 
     /// Looks at what is left when all have ended.

@@ -2,7 +2,8 @@
 //!
 //! A kill from outside hardly ever meets a process just inside a write, which takes microseconds. So writers also arrange to die
 //! half-way through one: they lower their limit of file size into the record that they are about to write. The kernel then writes
-//! what fits, and the rest of the write ends the process by SIGXFSZ, as abruptly as SIGKILL would.
+//! what fits, and the rest of the write ends the process by SIGXFSZ, as abruptly as SIGKILL would. In the memory store it is the module
+//! itself that kills, at one of so many points between two writes (`MSRS_FAULT_DEATHS`).
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -128,13 +129,18 @@ impl Worker {
             5..10 if mortal => self.change(record, Act::Doom),
             10..15 => false,
             15..400 => self.load(record),
-            400..403 if !SURVIVORS.contains(&self.number) => return self.die_within_a_write(),
-            403..405 if !SURVIVORS.contains(&self.number) => self.change(record, Act::Die),
+            400..403 if self.is_to_die() => return self.die_within_a_write(),
+            403..405 if self.is_to_die() => self.change(record, Act::Die),
             _ => self.change(record, Act::Write),
         };
         if !there && record % WRITERS == self.number {
             self.create(record);
         }
+    }
+
+    /// In the memory store the module sees to that.
+    fn is_to_die(&self) -> bool {
+        !SURVIVORS.contains(&self.number) && Subject::told() != Subject::Memory
     }
 
     /// `false`: nothing is there.

@@ -61,6 +61,7 @@ impl Room {
         match self.kind {
             Kind::File => Box::new(FileStore::new(self.dir.clone())),
             Kind::Dbm => Box::new(DbmStore::new(self.dir.clone())),
+            Kind::Memory => panic!("only a server has one"),
         }
     }
 
@@ -101,6 +102,7 @@ impl Room {
         match self.kind {
             Kind::File => std::fs::write(self.file(number), "damage").unwrap(),
             Kind::Dbm => self.damage_page(number),
+            Kind::Memory => panic!("only a server has one"),
         }
     }
 

@@ -106,7 +106,13 @@ impl Httpd {
     /// After `stop` or `kill`: the same directory, the same port.
     pub fn start_again(&mut self) {
         assert!(!self.running, "the server is still running");
-        self.process = launch(&self.setup, self.port).unwrap_or_else(|said| panic!("httpd does not start again:\n{said}"));
+        // What was killed may keep the port for a moment.
+        let started = poll(PATIENCE, || match launch(&self.setup, self.port) {
+            Err(said) if said.contains("Address already in use") => None,
+            other => Some(other),
+        });
+        let started = started.unwrap_or_else(|| Err("its port stays in use".to_owned()));
+        self.process = started.unwrap_or_else(|said| panic!("httpd does not start again:\n{said}"));
         self.running = true;
     }
 

@@ -10,6 +10,7 @@ use mod_session_rs::store::Store;
 use mod_session_rs::store::dbm::DbmStore;
 use mod_session_rs::store::directory::{self, Kind, State};
 use mod_session_rs::store::file::FileStore;
+use mod_session_rs::store::memory::Snapshot;
 use rustix::process::geteuid;
 
 use crate::failure::Failure;
@@ -28,12 +29,9 @@ impl Word {
         match word {
             "file" => Ok(Word::Directory(Some(Kind::File))),
             "dbm" => Ok(Word::Directory(Some(Kind::Dbm))),
-            "memory" => Ok(Word::Elsewhere(
-                "the sessions of SessionStore memory are in the memory of the server, which alone may touch them; \
-                 end them in the application, or stop httpd and remove its file to end them all",
-            )),
+            "memory" => Ok(Word::Directory(Some(Kind::Memory))),
             "dbd" => Ok(Word::Elsewhere("the sessions of SessionStore dbd are in its database; use the client of that")),
-            _ => Err("the stores are file and dbm".to_owned()),
+            _ => Err("the stores are file, dbm and memory".to_owned()),
         }
     }
 
@@ -96,10 +94,11 @@ impl Place {
             (State::Missing, _) => {
                 return Err(Failure::unusable(name, "it is not there", "give the SessionDir of the server, once it has made it"));
             }
-            // Of the two, this one can look into a directory and leave nothing there.
+            // Of all, this one can look into a directory and leave nothing there.
             (State::Empty, _) | (State::Ours, Kind::File) => Box::new(FileStore::new(dir.clone())),
             (State::Ours, Kind::Dbm) if access == Access::Read => Box::new(DbmStore::new(dir.clone()).read_only()),
             (State::Ours, Kind::Dbm) => Box::new(DbmStore::new(dir.clone())),
+            (State::Ours, Kind::Memory) => Box::new(Snapshot::take(&dir).map_err(|error| Failure::Store(error).at(&name))?),
         };
         let kind = if found.state == State::Empty { Kind::File } else { kind };
         Ok(Place { name, store, directory: Some((dir, kind)), empty: found.state == State::Empty, warning: found.warning })

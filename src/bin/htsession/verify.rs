@@ -10,6 +10,7 @@ use mod_session_rs::store;
 use mod_session_rs::store::dbm::{DbmStore, FILES};
 use mod_session_rs::store::directory::{Kind, MARKER};
 use mod_session_rs::store::file::{Name, classify, is_ours};
+use mod_session_rs::store::memory::file::NAME;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -67,12 +68,8 @@ pub fn verify(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
         Ok(())
     })?;
     match &place.directory {
-        Some((dir, Kind::File)) => {
-            for (path, what) in others(dir)? {
-                let list = if what == What::PutAside { &mut found.put_aside } else { &mut found.foreign };
-                list.push(path.display().to_string());
-            }
-        }
+        Some((dir, Kind::File)) => aside(dir, &[], &mut found)?,
+        Some((dir, Kind::Memory)) => aside(dir, &[NAME], &mut found)?,
         Some((dir, Kind::Dbm)) => dbm(dir, &mut found)?,
         None => {}
     }
@@ -92,6 +89,18 @@ pub fn verify(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
     })?;
     let is_whole = found.damaged.is_empty() && !found.index.is_some_and(|index| index.is_damaged());
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is beside the records of a directory, apart from files of the store with these names.
+fn aside(dir: &Path, known: &[&str], found: &mut Verified) -> Result<(), Failure> {
+    for (path, what) in others(dir)? {
+        if known.iter().any(|name| path == dir.join(name)) {
+            continue;
+        }
+        let list = if what == What::PutAside { &mut found.put_aside } else { &mut found.foreign };
+        list.push(path.display().to_string());
+    }
+    Ok(())
 }
 
 fn dbm(dir: &Path, found: &mut Verified) -> Result<(), Failure> {

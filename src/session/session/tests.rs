@@ -148,3 +148,21 @@ fn only_a_session_that_was_found_by_its_id_counts_as_presented() {
     client.removed();
     assert!(client.record_to_create(43, back).presented, "the client knows this id");
 }
+
+#[test]
+fn a_client_that_comes_back_and_changes_something_has_presented_its_id_though_no_renewal_is_due() {
+    let mut maker = Session::blank(NOW, 1800, 4096);
+    maker.set("n", Value::Int(1)).unwrap();
+    let record = maker.record_to_create(42, NOW);
+    let expires = RULES.at_write(&record, NOW);
+    for renews in [true, false] {
+        let (mut client, _) = stored();
+        client.reloaded(record.clone(), expires);
+        if renews {
+            client.renew();
+        }
+        client.set("n", Value::Int(2)).unwrap();
+        let merged = client.merged(record.clone(), expires, &RULES, NOW.plus(1)).unwrap();
+        assert_eq!((merged.record.presented, merged.expires, merged.renews), (renews, expires, false));
+    }
+}

@@ -1,0 +1,334 @@
+//! `SessionStore memory` in a server: what outlives what, who may have it, what happens when it is full.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use mod_session_rs::store::Store;
+use support::{Client, Httpd, Mpm, Setup, memory, mpm_tests};
+
+const CONF: &str = "SessionDir @DIR@\nSessionStore memory:16M\nSessionLock access";
+
+fn server(mpm: Mpm) -> Httpd {
+    Httpd::with(mpm).conf(CONF).workers(8).start()
+}
+
+/// Clients with a session each, in which `n` is the number of the client.
+fn members(httpd: &Httpd, many: u64) -> Vec<Client> {
+    let begin = |n: u64| {
+        let mut client = httpd.client();
+        assert_eq!(client.get(&format!("/capi?open=create&set_int=n:{n}&save")).line("save"), "OK");
+        client
+    };
+    (0..many).map(begin).collect()
+}
+
+fn number(client: &mut Client) -> String {
+    client.get("/capi?open=&get_int=n").line("get_int").to_owned()
+}
+
+fn all_are_there(members: &mut [Client]) {
+    for (n, client) in members.iter_mut().enumerate() {
+        assert_eq!(number(client), format!("OK {n}"));
+    }
+}
+
+fn all_sessions_outlive_restarts_of_every_kind_and_a_kill_of_all_processes(mpm: Mpm) {
+    let mut httpd = server(mpm);
+    let mut members = members(&httpd, 40);
+    for _ in 0..20 {
+        httpd.graceful();
+    }
+    all_are_there(&mut members);
+    httpd.restart();
+    all_are_there(&mut members);
+    httpd.stop();
+    httpd.start_again();
+    all_are_there(&mut members);
+    for _ in 0..3 {
+        httpd.kill();
+        httpd.start_again();
+        all_are_there(&mut members);
+    }
+    let file = httpd.dir().join("sessions.mem");
+    let found = fs::metadata(&file).unwrap();
+    assert_eq!((found.mode() & 0o7777, found.len()), (0o600, 16 << 20));
+    assert_eq!(found.uid(), fs::metadata(httpd.dir()).unwrap().uid());
+}
+
+fn restarts_under_load_lose_no_acknowledged_change(mpm: Mpm) {
+    let httpd = server(mpm);
+    let mut members = members(&httpd, 4);
+    let (stop, acknowledged, unanswered) = (AtomicBool::new(false), AtomicI64::new(0), AtomicI64::new(0));
+    thread::scope(|scope| {
+        for client in &members {
+            let mut client = client.clone();
+            let (stop, acknowledged, unanswered) = (&stop, &acknowledged, &unanswered);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    match client.try_request("GET", "/capi?open=create&add=n:1&save", &[], b"") {
+                        Ok(response) => {
+                            assert_eq!((response.status, response.line("save")), (200, "OK"), "{}", response.text());
+                            acknowledged.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Err(_) => drop(unanswered.fetch_add(1, Ordering::Relaxed)),
+                    }
+                }
+            });
+        }
+        for _ in 0..20 {
+            thread::sleep(Duration::from_millis(100));
+            httpd.graceful();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let of = |client: &mut Client| number(client).replace("OK ", "").parse::<i64>().unwrap();
+    let stored: i64 = members.iter_mut().map(of).sum::<i64>() - 6; // 0 + 1 + 2 + 3 at the beginning
+    let (acknowledged, unanswered) = (acknowledged.into_inner(), unanswered.into_inner());
+    assert!(acknowledged > 50, "hardly any load");
+    assert!((acknowledged..=acknowledged + unanswered).contains(&stored), "{acknowledged} acknowledged, {stored} stored");
+}
+
+mpm_tests!(all_sessions_outlive_restarts_of_every_kind_and_a_kill_of_all_processes, restarts_under_load_lose_no_acknowledged_change,);
+
+#[test]
+fn a_second_httpd_on_the_same_directory_does_not_start_and_says_why() {
+    let httpd = server(Mpm::Event);
+    let mut member = members(&httpd, 1).remove(0);
+    let conf = format!("SessionDir {}\nSessionStore memory:16M", httpd.dir().display());
+    assert!(Httpd::with(Mpm::Event).conf(&conf).configtest().0, "what is running is no error of the configuration");
+    let said = Httpd::with(Mpm::Event).conf(&conf).try_start().err().expect("refused");
+    assert!(said.contains("another httpd") && said.contains(&*httpd.dir().to_string_lossy()) && said.contains("of its own"), "{said}");
+    // Nor at a restart, where the server goes on with what else it has.
+    let mut other = Httpd::with(Mpm::Event).conf("").start();
+    other.reconfigure(&conf);
+    other.expect_log("another httpd");
+    other.expect_log("could not be had at the start");
+    other.graceful();
+    assert_eq!(other.get("/capi?open=create&set_int=n:1&save").line("save"), "STORE");
+    assert_eq!(number(&mut member), "OK 0");
+    let (dir, left) = (httpd.dir(), httpd.root().join("left"));
+    drop(other);
+    // When the first has ended, its place is free.
+    let mut httpd = httpd;
+    httpd.stop();
+    fs::rename(&dir, &left).unwrap();
+    fs::rename(&left, &dir).unwrap();
+    assert!(Httpd::with(Mpm::Event).conf(&conf).try_start().is_ok());
+}
+
+#[test]
+fn another_size_takes_effect_at_a_full_restart_and_sessions_are_carried_over() {
+    let mut httpd = server(Mpm::Event);
+    let mut members = members(&httpd, 30);
+    all_are_there(&mut members);
+    for (size, bytes) in [("32M", 32 << 20), ("1M", 1 << 20)] {
+        let before = fs::metadata(httpd.dir().join("sessions.mem")).unwrap().len();
+        httpd.reconfigure(&CONF.replace("16M", size));
+        httpd.graceful();
+        httpd.wait_for_log(&format!("memory:{size} in {} takes effect at a full restart", httpd.dir().display()));
+        all_are_there(&mut members);
+        assert_eq!(fs::metadata(httpd.dir().join("sessions.mem")).unwrap().len(), before);
+        httpd.stop();
+        httpd.start_again();
+        let line = httpd.wait_for_log(&format!("has {size} now"));
+        assert!(line.contains("30 sessions were carried over, 0 were not"), "{line}");
+        all_are_there(&mut members);
+        assert_eq!(fs::metadata(httpd.dir().join("sessions.mem")).unwrap().len(), bytes);
+        assert_eq!(fs::read_dir(httpd.dir()).unwrap().count(), 2, "the marker and the file");
+    }
+}
+
+#[test]
+fn what_does_not_fit_into_less_is_told_and_who_came_back_is_kept() {
+    let conf = |size: &str| format!("SessionDir @DIR@\nSessionStore memory:{size}\nSessionLock access");
+    let mut httpd = Httpd::with(Mpm::Event).conf(&conf("16M")).expect_log("for want of room").start();
+    let mut members = members(&httpd, 10);
+    for client in &mut members {
+        assert_eq!(client.get("/conform?fill=a:3000&save").line("save"), "ok");
+    }
+    let mut keep_alive = httpd.client().keep_alive();
+    for _ in 0..400 {
+        keep_alive.request("GET", "/conform?fill=a:3000&save", &[("Cookie", "")], b"");
+    }
+    httpd.reconfigure(&conf("1M"));
+    httpd.stop();
+    httpd.start_again();
+    let line = httpd.wait_for_log("has 1M now");
+    assert!(!line.contains("0 were not"), "{line}");
+    all_are_there(&mut members);
+}
+
+#[test]
+fn a_full_store_drops_who_never_came_back_then_refuses_new_sessions_and_serves_the_others() {
+    let conf = "SessionDir @DIR@\nSessionStore memory:1M\nSessionLock access";
+    let setup = Httpd::with(Mpm::Event).conf(conf).expect_log("never came back were dropped").expect_log("full of sessions in use");
+    let httpd = setup.start();
+    let mut members = members(&httpd, 40);
+    for client in &mut members {
+        assert_eq!(client.get("/conform?fill=a:9000&save").line("save"), "ok");
+    }
+    let mut crawler = httpd.client().keep_alive();
+    let mut visit = |size: usize| {
+        let path = format!("/conform?fill=a:{size}&save");
+        let response = crawler.request("GET", &path, &[("Cookie", "")], b"");
+        (response.line("save").to_owned(), response.set_cookies().len())
+    };
+    for n in 0..800 {
+        assert_eq!(visit(1000), ("ok".into(), 1), "visitor {n}");
+    }
+    let line = httpd.wait_for_log("never came back were dropped");
+    assert!(line.contains("SessionStore memory:1M in") && line.contains("larger size"), "{line}");
+    assert_eq!(httpd.log_lines_with("were dropped").len(), 1, "once a minute");
+    // Those who came back are all that is left room for.
+    let mut refused = false;
+    for _ in 0..200 {
+        let mut client = httpd.client();
+        let first = client.get("/conform?fill=a:9000&save");
+        if first.line("save") != "ok" {
+            assert_eq!((first.status, first.line("save"), first.set_cookies().len()), (200, "!store", 0));
+            refused = true;
+            break;
+        }
+        client.get("/conform?fill=a:9001&save");
+    }
+    assert!(refused, "there is no end to it");
+    let line = httpd.wait_for_log("full of sessions in use");
+    assert!(line.contains("cannot save a session: SessionStore memory:1M in") && line.contains("larger size"), "{line}");
+    for client in &mut members {
+        assert_eq!(client.get("/capi?open=create&add=n:100&save").line("save"), "OK");
+    }
+    for (n, client) in members.iter_mut().enumerate() {
+        assert_eq!(number(client), format!("OK {}", n + 100));
+    }
+}
+
+#[test]
+fn what_memory_cannot_keep_is_refused_at_once() {
+    let two = "SessionDir @DIR@\nSessionStore memory:2M\n<Location /x>\nSessionStore memory:4M\n</Location>";
+    let hosts = two
+        .replace("<Location /x>\nSessionStore memory:4M", "<VirtualHost *:@PORT@>\nSessionStore file")
+        .replace("</Location>", "</VirtualHost>")
+        .replace("memory:2M", "memory:4M");
+    for (conf, parts) in [
+        ("SessionStore memory", ["SessionStore memory", "needs a directory", "SessionDir"]),
+        ("SessionStore memory:1023K", ["SessionStore", "'1023K'", "1M to 256G"]),
+        ("SessionStore memory:much", ["SessionStore", "'much'", "1M to 256G"]),
+        ("SessionDir @DIR@\nSessionStore memory\nSessionSync On", ["SessionSync On", "SessionStore memory", "say SessionSync Off"]),
+        (two, ["memory:2M", "memory:4M", "one size"]),
+        (&hosts, ["memory:4M", "another store", "directory of its own"]),
+    ] {
+        let (accepted, said) = Httpd::configtest(conf);
+        assert!(!accepted && parts.iter().all(|part| said.contains(part)), "{conf}: {said}");
+    }
+    let off = "SessionSync On\nSessionDir files\n<Location /x>\nSessionDir @DIR@\nSessionStore memory\nSessionIdCookie x\nSessionSync Off\n</Location>";
+    for conf in ["SessionDir @DIR@\nSessionStore memory:1G", "SessionStore MEMORY\nSessionDir @DIR@", off] {
+        let (accepted, said) = Httpd::configtest(conf);
+        assert!(accepted, "{conf}: {said}");
+    }
+}
+
+fn setup() -> Setup {
+    Httpd::with(Mpm::Event).conf(CONF)
+}
+
+#[test]
+fn a_configuration_test_makes_nothing_and_a_directory_of_files_is_refused() {
+    let setup = setup();
+    assert!(setup.configtest().0 && !setup.dir().exists());
+    fs::create_dir(setup.dir()).unwrap();
+    fs::write(setup.dir().join(".mod_session_rs"), "file store 1\n").unwrap();
+    fs::set_permissions(setup.dir(), PermissionsExt::from_mode(0o700)).unwrap();
+    own(&setup.dir());
+    let said = setup.try_start().err().expect("refused");
+    assert!(said.contains("holds another store ('file store 1')"), "{said}");
+}
+
+/// Gives a path to the user of the server.
+fn own(path: &Path) {
+    if rustix::process::geteuid().is_root() {
+        let status = std::process::Command::new("chown").args(["-R", "www-data:www-data"]).arg(path).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_put_aside_and_told_of() {
+    let mut httpd = setup().expect_log("begins without sessions").start();
+    let mut member = members(&httpd, 1).remove(0);
+    httpd.stop();
+    let file = httpd.dir().join("sessions.mem");
+    fs::write(&file, "nonsense").unwrap();
+    httpd.start_again();
+    let line = httpd.wait_for_log("begins without sessions");
+    assert!(line.contains("sessions.mem is too short") || line.contains("does not begin"), "{line}");
+    assert_eq!(number(&mut member), "NONE");
+    assert_eq!(fs::read(httpd.dir().join("sessions.mem.damaged")).unwrap(), b"nonsense");
+}
+
+#[test]
+fn a_file_that_was_taken_away_is_told_of_and_the_server_goes_on() {
+    let httpd = setup().expect_log("was taken away").start();
+    let mut members = members(&httpd, 5);
+    fs::remove_file(httpd.dir().join("sessions.mem")).unwrap();
+    httpd.graceful();
+    assert!(httpd.wait_for_log("was taken away").contains("until a full restart"));
+    all_are_there(&mut members);
+    assert_eq!(members[0].get("/capi?open=create&add=n:7&save").line("save"), "OK");
+    httpd.graceful();
+    assert_eq!(number(&mut members[0]), "OK 7");
+}
+
+#[test]
+fn where_there_is_no_room_the_server_does_not_start() {
+    let said = Httpd::with(Mpm::Event).conf("SessionDir @DIR@\nSessionStore memory:256G").try_start().err().expect("refused");
+    assert!(said.contains("no room for SessionStore memory, 262144 MiB") && said.contains("smaller size"), "{said}");
+}
+
+#[test]
+fn expired_sessions_are_cleaned_away() {
+    let httpd = Httpd::with(Mpm::Event).conf(CONF).conf("SessionCleanupInterval 1\nSessionTimeout 60").log_level("info").start();
+    let mut members = members(&httpd, 20);
+    memory::adjust_time(&httpd.dir(), -400);
+    httpd.wait_for_log("deleted 20 of 20 sessions");
+    assert_eq!(number(&mut members[0]), "NONE");
+    let mut left = 0;
+    memory::store(&httpd.dir())
+        .each(&mut |_, _| {
+            left += 1;
+            true
+        })
+        .unwrap();
+    assert_eq!(left, 0);
+    assert_eq!(httpd.log_lines_with("session event=expired").len(), 20);
+}
+
+#[cfg(feature = "tool")]
+#[test]
+fn htsession_looks_at_a_copy_and_says_what_it_cannot_do() {
+    let httpd = setup().start();
+    members(&httpd, 3);
+    let run = |arguments: &[&str]| {
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_htsession")).arg("--dir").arg(httpd.dir()).args(arguments).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.success(), text)
+    };
+    let (listed, text) = run(&["list"]);
+    assert!(listed && text.lines().count() == 4, "{text}");
+    let reference = &text.lines().nth(1).unwrap()[..12];
+    let (shown, text) = run(&["show", reference]);
+    assert!(shown && text.contains("int"), "{text}");
+    let (verified, text) = run(&["verify"]);
+    assert!(verified && text.contains("3 records, 0 damaged") && !text.contains("not of the store"), "{text}");
+    assert_eq!(run(&["locks"]), (true, "no session is held\n".into()));
+    for words in [&["kill", reference][..], &["gc"], &["adjust-time", "5"]] {
+        let (done, text) = run(words);
+        assert!(!done && text.contains("only the server can change its sessions") && text.contains("sessions.mem"), "{words:?}: {text}");
+    }
+}
