@@ -2,6 +2,7 @@
 //! expiry rules live above them, once.
 #![forbid(unsafe_code)]
 
+pub mod dbd;
 pub mod directory;
 pub mod file;
 
@@ -64,6 +65,9 @@ pub enum Error {
     /// Another process kept the record locked for longer than any of ours would.
     #[error("{0} stayed locked for {1:?}")]
     Locked(PathBuf, Duration),
+    /// The store answered with an error; the text names the store and the reason.
+    #[error("{0}")]
+    Failed(String),
 }
 
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,352 @@
+//! The store on a table in memory, whose answers get lost and whose statements fail when a test asks for it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+const KEY: Key = Key([0x5a; 32]);
+
+/// What becomes of the next changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// Done, and the answer is lost.
+    Lost,
+    /// Not done, and an error is answered.
+    Refused,
+    /// Done by the database after the next statement, which somebody else sends on another connection.
+    Late,
+    /// Done, the answer lost, and before it can be asked for somebody else writes.
+    Overwritten,
+    Unprepared,
+    Away,
+}
+
+type Rows = BTreeMap<String, (i64, i64, Vec<u8>)>;
+type Values = Vec<(String, i64, Vec<u8>)>;
+
+#[derive(Default)]
+struct Memory {
+    rows: Mutex<Rows>,
+    faults: Mutex<Vec<Fault>>,
+    /// A change on its way.
+    late: Mutex<Option<(Operation, Values)>>,
+    asked: AtomicUsize,
+}
+
+impl Memory {
+    fn will(&self, faults: &[Fault]) {
+        *self.faults.lock().unwrap() = faults.iter().rev().copied().collect();
+    }
+}
+
+struct Guest<'m>(&'m Memory);
+
+impl Database for Arc<Memory> {
+    fn with(&self, work: &mut dyn FnMut(&mut dyn Connection)) -> std::result::Result<(), Failure> {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.last() == Some(&Fault::Away) {
+            faults.pop();
+            return Err(Failure::Away("nobody listens".into()));
+        }
+        drop(faults);
+        work(&mut Guest(self));
+        Ok(())
+    }
+}
+
+/// Values by place: text, number or bytes.
+fn owned(values: &[Value<'_>]) -> Values {
+    let own = |value: &Value<'_>| match value {
+        Value::Text(text) => ((*text).to_owned(), 0, Vec::new()),
+        Value::Integer(number) => (String::new(), *number, Vec::new()),
+        Value::Bytes(bytes) => (String::new(), 0, bytes.to_vec()),
+    };
+    values.iter().map(own).collect()
+}
+
+fn change(rows: &mut Rows, operation: Operation, v: &Values) -> u64 {
+    let has = |rows: &Rows, key: &str, version: i64| rows.get(key).is_some_and(|row| row.0 == version);
+    match operation {
+        Operation::Insert => {
+            if rows.contains_key(&v[0].0) {
+                return 0;
+            }
+            rows.insert(v[0].0.clone(), (v[1].1, v[2].1, v[3].2.clone()));
+        }
+        Operation::Update => {
+            if !has(rows, &v[3].0, v[4].1) {
+                return 0;
+            }
+            rows.insert(v[3].0.clone(), (v[0].1, v[1].1, v[2].2.clone()));
+        }
+        Operation::Delete => {
+            if !has(rows, &v[0].0, v[1].1) {
+                return 0;
+            }
+            rows.remove(&v[0].0);
+        }
+        Operation::Discard => return rows.remove(&v[0].0).is_some().into(),
+        Operation::Rename => {
+            if !has(rows, &v[3].0, v[4].1) {
+                return 0;
+            }
+            let row = rows.remove(&v[3].0).unwrap();
+            rows.insert(v[0].0.clone(), (v[1].1, v[2].1, row.2));
+        }
+        Operation::DeleteBatch => {
+            let before = rows.len();
+            let (keys, versions) = v.split_at(sql::BATCH);
+            rows.retain(|key, row| !(keys.iter().any(|one| one.0 == *key) && versions.iter().any(|one| one.1 == row.0)));
+            return (before - rows.len()) as u64;
+        }
+        Operation::Load | Operation::Expired | Operation::Count | Operation::Keys => panic!("no change: {operation:?}"),
+    }
+    1
+}
+
+impl Connection for Guest<'_> {
+    fn engine(&self) -> Engine {
+        Engine::Sqlite
+    }
+
+    fn execute(&mut self, statement: &Statement, values: &[Value<'_>]) -> std::result::Result<u64, Failure> {
+        self.0.asked.fetch_add(1, Ordering::Relaxed);
+        let (operation, values) = (statement.operation, owned(values));
+        let rows = &mut *self.0.rows.lock().unwrap();
+        let fault = self.0.faults.lock().unwrap().pop();
+        let failed = Err(Failure::Failed("the connection broke".into()));
+        if let Some((operation, values)) = self.0.late.lock().unwrap().take() {
+            change(rows, operation, &values);
+        }
+        match fault {
+            None => Ok(change(rows, operation, &values)),
+            Some(Fault::Lost) => {
+                change(rows, operation, &values);
+                failed
+            }
+            Some(Fault::Refused) => failed,
+            Some(Fault::Late) => {
+                *self.0.late.lock().unwrap() = Some((operation, values));
+                failed
+            }
+            Some(Fault::Overwritten) => {
+                change(rows, operation, &values);
+                rows.get_mut(&KEY.hex()).unwrap().0 = 7;
+                failed
+            }
+            Some(Fault::Unprepared) => Err(Failure::Unprepared("no such table".into())),
+            Some(Fault::Away) => panic!("taken by with"),
+        }
+    }
+
+    fn query(&mut self, statement: &Statement, values: &[Value<'_>]) -> std::result::Result<Vec<Vec<Field>>, Failure> {
+        self.0.asked.fetch_add(1, Ordering::Relaxed);
+        let fault = self.0.faults.lock().unwrap().pop();
+        match fault {
+            None => {}
+            Some(Fault::Unprepared) => return Err(Failure::Unprepared("no such table".into())),
+            Some(_) => return Err(Failure::Failed("the connection broke".into())),
+        }
+        let (v, rows) = (owned(values), self.0.rows.lock().unwrap());
+        let text = |key: &String| Field::Text(key.clone());
+        Ok(match statement.operation {
+            Operation::Load => rows
+                .get(&v[0].0)
+                .map(|row| vec![Field::Integer(row.0), Field::Integer(row.1), Field::Bytes(row.2.clone())])
+                .into_iter()
+                .collect(),
+            Operation::Expired => {
+                let (since, before, last) = (v[0].1, v[1].1, &v[3].0);
+                let due = |(key, row): &(&String, &(i64, i64, Vec<u8>))| row.1 < before && (row.1, *key) > (since, last);
+                let mut due: Vec<_> = rows.iter().filter(due).map(|(key, row)| (row.1, key, row.0)).collect();
+                due.sort();
+                due.truncate(sql::BATCH);
+                due.into_iter().map(|(expires, key, version)| vec![text(key), Field::Integer(version), Field::Integer(expires)]).collect()
+            }
+            Operation::Count => {
+                let page: Vec<_> = rows.keys().filter(|key| **key > v[0].0).take(sql::PAGE as usize).collect();
+                let sessions = page.iter().filter(|key| key.len() == 64).count() as i64;
+                vec![vec![Field::Integer(sessions), Field::Integer(page.len() as i64), text(page.last().unwrap_or(&&String::new()))]]
+            }
+            Operation::Keys => rows.keys().filter(|key| **key > v[0].0).take(sql::PAGE as usize).map(|key| vec![text(key)]).collect(),
+            other => panic!("no query: {other:?}"),
+        })
+    }
+}
+
+fn store() -> (Arc<Memory>, DbdStore<Arc<Memory>>) {
+    let memory = Arc::new(Memory::default());
+    (Arc::clone(&memory), DbdStore::new(memory, Table::default()))
+}
+
+fn blob(bytes: &[u8]) -> Blob {
+    Blob { expires: Timestamp(9), bytes: bytes.to_vec() }
+}
+
+fn create(store: &dyn Store, bytes: &[u8]) -> Result<bool> {
+    store.create(&KEY, &blob(bytes), Durability::Process)
+}
+
+/// Adds one to the only byte; how often it was asked to.
+fn add(store: &dyn Store) -> (Result<Outcome>, usize) {
+    let mut asked = 0;
+    let outcome = store.update(&KEY, Durability::Process, &mut |found| {
+        asked += 1;
+        found.map_or(Change::Keep, |found| Change::Write(blob(&[found.bytes[0] + 1])))
+    });
+    (outcome, asked)
+}
+
+fn bytes(store: &dyn Store) -> Option<Vec<u8>> {
+    store.load(&KEY).unwrap().map(|blob| blob.bytes)
+}
+
+#[test]
+fn it_keeps_the_promises_of_a_store_on_a_table_in_memory() {
+    let (memory, store) = store();
+    crate::store::conformance::run(&store);
+    assert!(memory.late.lock().unwrap().is_none());
+}
+
+#[test]
+fn a_change_whose_answer_is_lost_is_done_once() {
+    for fault in [Fault::Lost, Fault::Refused, Fault::Late] {
+        let (memory, store) = store();
+        memory.will(&[fault]);
+        assert!(create(&store, &[0]).unwrap(), "{fault:?}");
+        assert_eq!(bytes(&store), Some(vec![0]));
+        for n in 1..4u8 {
+            memory.rows.lock().unwrap().values_mut().for_each(|row| assert!(row.0 > 0));
+            memory.will(&[]);
+            let before = memory.asked.load(Ordering::Relaxed);
+            // The first statement of an update reads.
+            let (outcome, asked) = {
+                let memory = Arc::clone(&memory);
+                let mut first = true;
+                let mut asked = 0;
+                let outcome = store.update(&KEY, Durability::Process, &mut |found| {
+                    asked += 1;
+                    if std::mem::take(&mut first) {
+                        memory.will(&[fault]);
+                    }
+                    Change::Write(blob(&[found.unwrap().bytes[0] + 1]))
+                });
+                (outcome, asked)
+            };
+            assert_eq!((outcome.unwrap(), asked, bytes(&store)), (Outcome::Written, 1, Some(vec![n])), "{fault:?}");
+            assert!(memory.asked.load(Ordering::Relaxed) - before > 2, "{fault:?}: nothing failed");
+        }
+        let delete = &mut |_: Option<&Blob>| {
+            memory.will(&[fault]);
+            Change::Delete
+        };
+        assert_eq!(store.update(&KEY, Durability::Process, delete).unwrap(), Outcome::Deleted, "{fault:?}");
+        assert_eq!(bytes(&store), None);
+    }
+}
+
+#[test]
+fn a_change_of_which_nobody_can_tell_is_an_error_and_not_done_twice() {
+    let (memory, store) = store();
+    create(&store, &[1]).unwrap();
+    let outcome = store.update(&KEY, Durability::Process, &mut |found| {
+        memory.will(&[Fault::Overwritten]);
+        Change::Write(blob(&[found.unwrap().bytes[0] + 1]))
+    });
+    assert!(outcome.unwrap_err().to_string().contains("answer to a change was lost"));
+    assert_eq!(bytes(&store), Some(vec![2]));
+}
+
+#[test]
+fn a_row_made_anew_is_not_taken_for_the_old_one() {
+    let (_memory, store) = store();
+    create(&store, b"old").unwrap();
+    let mut shown = Vec::new();
+    let outcome = store.update(&KEY, Durability::Process, &mut |found| {
+        shown.push(found.unwrap().bytes.clone());
+        if shown.len() == 1 {
+            assert_eq!(store.update(&KEY, Durability::Process, &mut |_| Change::Delete).unwrap(), Outcome::Deleted);
+            assert!(create(&store, b"new").unwrap());
+            return Change::Write(blob(b"old and more"));
+        }
+        Change::Keep
+    });
+    assert_eq!((outcome.unwrap(), shown), (Outcome::Kept, vec![b"old".to_vec(), b"new".to_vec()]));
+    assert_eq!(bytes(&store), Some(b"new".to_vec()));
+}
+
+#[test]
+fn a_database_that_fails_is_an_error_and_never_absence() {
+    let (memory, store) = store();
+    create(&store, &[1]).unwrap();
+    for (faults, says) in [
+        (vec![Fault::Away], "no connection to the database: nobody listens"),
+        (vec![Fault::Refused; 5], "the connection broke"),
+        (vec![Fault::Unprepared; 2], "htsession init-sql"),
+    ] {
+        memory.will(&faults);
+        let why = store.load(&KEY).unwrap_err().to_string();
+        assert!(why.contains("SessionStore dbd") && why.contains(says), "{why}");
+        memory.will(&faults);
+        assert!(add(&store).0.is_err());
+        memory.will(&faults);
+        assert!(create(&store, &[2]).is_err());
+        memory.will(&[]);
+        assert_eq!(bytes(&store), Some(vec![1]));
+    }
+    memory.will(&[Fault::Refused; 4]);
+    assert_eq!(bytes(&store), Some(vec![1]), "a failure that passes is not told");
+}
+
+#[test]
+fn a_damaged_record_is_put_aside_and_forgotten_in_the_end() {
+    let (memory, store) = store();
+    for _ in 0..2 {
+        create(&store, b"damage").unwrap();
+        store.quarantine(&KEY, &|_| false).unwrap();
+        assert!(bytes(&store).is_some());
+        store.quarantine(&KEY, &|blob| blob.bytes == b"damage").unwrap();
+        assert_eq!(bytes(&store), None);
+    }
+    let aside = format!("{}.corrupt", KEY.hex());
+    let expires = memory.rows.lock().unwrap()[&aside].1;
+    let mut seen = 0;
+    store
+        .each(&mut |_, _| {
+            seen += 1;
+            true
+        })
+        .unwrap();
+    assert_eq!(seen, 0, "it is no session");
+    let sweep = |before: i64| {
+        let done = store.sweep(from_column(before), Duration::from_secs(1), Cursor::default(), &mut |_, _| panic!("no session")).unwrap();
+        (done.seen, done.deleted, done.next)
+    };
+    assert_eq!((sweep(expires), memory.rows.lock().unwrap().len()), ((0, 0, None), 1));
+    let week = SystemTime::UNIX_EPOCH.elapsed().unwrap() + Duration::from_secs(7 * 24 * 3600);
+    assert!((week.as_micros() as i64 - expires).abs() < 60_000_000);
+    assert_eq!((sweep(expires + 1), memory.rows.lock().unwrap().len()), ((0, 0, None), 0));
+}
+
+#[test]
+fn a_sweep_tells_of_what_it_deleted_itself() {
+    let (memory, store) = store();
+    let keys: Vec<_> = (0..40u8).map(|n| Key([n; 32])).collect();
+    keys.iter().for_each(|key| assert!(store.create(key, &blob(b"x"), Durability::Process).unwrap()));
+    memory.rows.lock().unwrap().insert("somebody else".into(), (1, 1, Vec::new()));
+    // The answers to all deletions are lost: queries come between.
+    let mut told = Vec::new();
+    let mut cursor = Some(Cursor::default());
+    let mut total = Sweep::default();
+    while let Some(from) = cursor {
+        let slice = store.sweep(Timestamp(10), Duration::ZERO, from, &mut |key, _| told.push(*key)).unwrap();
+        cursor = slice.next.clone();
+        total.add(slice);
+    }
+    assert_eq!(told, keys);
+    assert_eq!((total.seen, total.deleted), (40, 40));
+    assert!(total.foreign.unwrap().to_string_lossy().contains("somebody"), "named, and left alone");
+    assert_eq!(memory.rows.lock().unwrap().len(), 1);
+}
