@@ -16,6 +16,8 @@ mod output;
 mod place;
 #[path = "htsession/show.rs"]
 mod show;
+#[path = "htsession/sql.rs"]
+mod sql;
 #[path = "htsession/times.rs"]
 mod times;
 #[path = "htsession/verify.rs"]
@@ -30,6 +32,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use failure::Failure;
 use mod_session_rs::session::Ref;
+use mod_session_rs::store::dbd::sql::Table;
 use output::{Format, Output};
 use place::Place;
 
@@ -51,6 +54,9 @@ struct Arguments {
     /// The directory of the sessions: the server's SessionDir (required)
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// What keeps the sessions: file (the default). dbd cannot be worked on from here, which says what can be done instead
+    #[arg(long, global = true, value_name = "STORE")]
+    store: Option<String>,
     /// text for people, json for programs: one document, times in UTC, spans in seconds
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -91,6 +97,13 @@ enum Command {
     },
     /// Show which requests hold a session now (SessionLock request), the longest first, and how many wait for it
     Locks,
+    /// Print the SQL that makes the table of SessionStore dbd, for one DBDriver
+    InitSql {
+        driver: sql::Driver,
+        /// The name behind `dbd:` in SessionStore
+        #[arg(value_parser = sql::table, default_value = "sessions")]
+        table: Table,
+    },
 }
 
 fn reference(text: &str) -> Result<Ref, String> {
@@ -98,18 +111,7 @@ fn reference(text: &str) -> Result<Ref, String> {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let Some(dir) = arguments.dir else {
-        let message = "--dir DIR is missing: name the server's SessionDir";
-        Arguments::command().error(ErrorKind::MissingRequiredArgument, message).exit();
-    };
-    let mut output = Output::new(arguments.format);
-    let done = Place::open(&dir).and_then(|place| {
-        let code = run(&place, arguments.command, &mut output).map_err(|failure| failure.at(&place.dir))?;
-        output.finish()?;
-        Ok(code)
-    });
-    match done {
+    match done(Arguments::parse()) {
         Ok(code) => code,
         // Whoever reads us has seen enough: `htsession list | head`.
         Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -118,6 +120,31 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn done(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let mut output = Output::new(arguments.format);
+    if let Command::InitSql { driver, table } = arguments.command {
+        let code = sql::init_sql(driver, &table, &mut output)?;
+        output.finish()?;
+        return Ok(code);
+    }
+    match arguments.store.as_deref() {
+        None | Some("file") => {}
+        Some(store) if store == "dbd" || store.starts_with("dbd:") => return Err(sql::elsewhere(store)),
+        Some(store) => {
+            let message = format!("--store knows file and dbd, not '{store}'");
+            Arguments::command().error(ErrorKind::InvalidValue, message).exit();
+        }
+    }
+    let Some(dir) = arguments.dir else {
+        let message = "--dir DIR is missing: name the server's SessionDir";
+        Arguments::command().error(ErrorKind::MissingRequiredArgument, message).exit();
+    };
+    let place = Place::open(&dir)?;
+    let code = run(&place, arguments.command, &mut output).map_err(|failure| failure.at(&place.dir))?;
+    output.finish()?;
+    Ok(code)
 }
 
 fn run(place: &Place, command: Command, output: &mut Output) -> Result<ExitCode, Failure> {
@@ -130,5 +157,6 @@ fn run(place: &Place, command: Command, output: &mut Output) -> Result<ExitCode,
         Command::Gc => changing::collect(place, output),
         Command::Verify => verify::verify(place, output),
         Command::AdjustTime { seconds } => changing::adjust_time(place, seconds, output),
+        Command::InitSql { driver, table } => sql::init_sql(driver, &table, output),
     }
 }

@@ -9,6 +9,7 @@ use crate::httpd::directive::{Commands, time};
 use crate::httpd::{Contexts, Directive, Place, Setter};
 use crate::session::time::MICROS;
 use crate::session::{CookieRule, Secrets, query};
+use crate::store::dbd::sql::Table;
 
 use Contexts::{Everywhere, NotHtaccess, ServerOnly};
 use Setter::{Flag, One, Words};
@@ -25,7 +26,7 @@ const fn row(
 pub static DIRECTIVES: [Directive<Config>; 31] = [
     row(c"Session", Everywhere, Flag(|c, on| c.switch = Some(Switch::Said(on))), c"On or Off: whether this part of the site has sessions"),
     row(c"SessionDir", NotHtaccess, One(session_dir), c"directory of the session files; alone it means SessionStore file"),
-    row(c"SessionStore", NotHtaccess, One(session_store), c"file (in SessionDir), or stock: leave it to the stock store modules"),
+    row(c"SessionStore", NotHtaccess, One(session_store), c"file (in SessionDir), dbd or dbd:table (mod_dbd), or stock: leave it to the stock store modules"),
     row(
         c"SessionTimeout",
         Everywhere,
@@ -193,8 +194,14 @@ fn session_dir(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
 fn session_store(config: &mut Config, word: &str, _: Place<'_>) -> Answer {
     let kind = match word.to_ascii_lowercase().as_str() {
         "file" => StoreKind::File,
+        "dbd" => StoreKind::Dbd(Table::default()),
         "stock" => StoreKind::Stock,
-        _ => return Err(format!("knows file and stock, not '{word}'")),
+        other => match other.strip_prefix("dbd:") {
+            Some(table) => StoreKind::Dbd(Table::parse(table).ok_or_else(|| {
+                format!("takes the name of a table behind 'dbd:', at most 40 lower-case letters, digits and _, not '{table}'")
+            })?),
+            None => return Err(format!("knows file, dbd and stock, not '{word}'")),
+        },
     };
     if kind != StoreKind::Stock {
         config.imply();

@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use once_cell::sync::OnceCell;
 
+use crate::httpd::Server;
 use crate::store::Store;
+use crate::store::dbd::sql::Table;
 use crate::store::directory::Kind;
 
 /// The word of `SessionStore`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreKind {
     File,
+    Dbd(Table),
     /// The stock store modules answer.
     Stock,
 }
@@ -21,6 +24,8 @@ pub enum StoreKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     File(PathBuf),
+    /// In the database of a server; `None`: of whatever server serves.
+    Dbd(Table, Option<Server<'static>>),
 }
 
 impl Location {
@@ -28,6 +33,7 @@ impl Location {
     pub fn of(kind: &StoreKind, dir: Option<&Path>) -> Option<Location> {
         match kind {
             StoreKind::File => Some(Location::File(dir?.to_owned())),
+            StoreKind::Dbd(table) => Some(Location::Dbd(table.clone(), None)),
             StoreKind::Stock => None,
         }
     }
@@ -36,6 +42,7 @@ impl Location {
     pub fn directory(&self) -> Option<(&Path, Kind)> {
         match self {
             Location::File(dir) => Some((dir, Kind::File)),
+            Location::Dbd(..) => None,
         }
     }
 }
@@ -44,6 +51,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::File(dir) => dir.display().fmt(f),
+            Location::Dbd(table, _) => write!(f, "dbd:{table}"),
         }
     }
 }
@@ -71,6 +79,14 @@ impl StorePlace {
     /// The store, which `open` makes on first use.
     pub fn store(&self, open: impl FnOnce(&Location) -> Box<dyn Store>) -> &dyn Store {
         self.store.get_or_init(|| open(&self.location)).as_ref()
+    }
+
+    /// The same for a server: each virtual host may have a database of its own.
+    pub fn of_server(self: &Arc<StorePlace>, server: Server<'_>) -> Arc<StorePlace> {
+        match &self.location {
+            Location::Dbd(table, None) => StorePlace::of(&Location::Dbd(table.clone(), Some(server.for_life_of_configuration()))),
+            _ => Arc::clone(self),
+        }
     }
 
     pub fn is(&self, other: &StorePlace) -> bool {

@@ -8,25 +8,26 @@ use std::sync::Arc;
 
 use rustix::process::Uid;
 
-use super::locks;
+use super::{dbd_start as dbd, locks};
 use crate::config::{Config, SecretSource, ServerConfig, StoreKind, StorePlace};
-use crate::httpd::directive::in_configuration;
+use crate::httpd::conftree::in_configuration;
 use crate::httpd::hook::{ChildHook, ConfigHook, EarlyHook};
 use crate::httpd::{Level, Pool, Server, Workers, is_first_reading, is_loaded, is_restart, report_panics_to, workers};
 use crate::store::Error;
 use crate::store::directory::{self, Examined, Kind, State};
 
 /// Every part of the configuration that may name a store: each server as a whole, and each of its sections within it.
-fn parts<'s>(server: Server<'s>) -> Vec<Config> {
+pub fn parts<'s>(server: Server<'s>) -> Vec<Config> {
     let Some(outer) = server.dir_config::<Config>() else { return Vec::new() };
     let sections = server.sections::<Config>().into_iter().map(|inner| Config::merge(outer, inner));
     std::iter::once(outer.clone()).chain(sections).collect()
 }
 
-/// The places of all stores of ours, each directory once.
+/// The places of all stores of ours, each directory and each database once.
 pub fn places(server: Server<'_>) -> Vec<Arc<StorePlace>> {
     let mut found: Vec<Arc<StorePlace>> = Vec::new();
-    for place in server.and_following().flat_map(parts).filter_map(|part| part.own_store().cloned()) {
+    let of = |host| parts(host).into_iter().filter_map(move |part| Some(part.own_store()?.of_server(dbd::host(server, host))));
+    for place in server.and_following().flat_map(of) {
         if !found.iter().any(|known| known.is(&place)) {
             found.push(place);
         }
@@ -74,12 +75,16 @@ impl EarlyHook for Register {
 pub struct Check;
 
 impl ConfigHook for Check {
-    fn run(_pool: Pool<'_>, server: Server<'_>) -> Result<(), ()> {
+    fn run(pool: Pool<'_>, server: Server<'_>) -> Result<(), ()> {
         for host in server.and_following() {
             contradictions(host)?;
         }
-        if !places(server).is_empty() {
+        let places = places(server);
+        if !places.is_empty() {
             locks::check(server)?;
+            dbd::check(pool, server, &places)?;
+        }
+        if !directories(server).is_empty() {
             changing_users(server)?;
         }
         if !is_first_reading() {
@@ -180,8 +185,8 @@ impl ConfigHook for Prepare {
         if is_first_reading() {
             return Ok(());
         }
-        let directories = directories(server);
-        if !directories.is_empty() {
+        let (places, directories) = (places(server), directories(server));
+        if !places.is_empty() {
             pool.adopt(locks::Farewell(std::process::id()));
             let prepared = locks::prepare(server, &server_config(server));
             if !is_restart() {
@@ -195,6 +200,7 @@ impl ConfigHook for Prepare {
             }
         }
         mod_session_crypto(server);
+        dbd::prepare(pool, server, &places);
         for (dir, kind) in directories {
             match examine(&dir, kind, true) {
                 Ok(found) => found.warning.iter().for_each(|warning| server.log(Level::Warning, format_args!("{warning}"))),

@@ -3,7 +3,10 @@
 use crate::config::{Location, Settings, StorePlace};
 use crate::repository::Repository;
 use crate::store::Store;
+use crate::store::dbd::DbdStore;
 use crate::store::file::FileStore;
+
+use super::dbd::ModDbd;
 
 pub fn store(place: &StorePlace) -> &dyn Store {
     place.store(open)
@@ -12,6 +15,7 @@ pub fn store(place: &StorePlace) -> &dyn Store {
 fn open(location: &Location) -> Box<dyn Store> {
     match location {
         Location::File(dir) => Box::new(FileStore::new(dir.clone())),
+        Location::Dbd(table, server) => Box::new(DbdStore::new(ModDbd(*server), table.clone())),
     }
 }
 

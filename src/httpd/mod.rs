@@ -5,6 +5,8 @@
 #![allow(unsafe_code)]
 
 pub mod config;
+pub mod conftree;
+pub mod dbd;
 pub mod directive;
 pub mod ffi;
 pub mod filter;
@@ -15,6 +17,7 @@ pub mod mpm;
 pub mod mutex;
 mod optional;
 mod pool;
+pub mod probe;
 mod record;
 mod request;
 pub mod retained;

@@ -21,7 +21,7 @@ use once_cell::sync::OnceCell;
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
 use database::{Connection, Database, Failure, Field, Value};
-use sql::{Engine, Operation, Statement, Statements, Table};
+use sql::{Operation, Statement, Statements, Table};
 
 /// A row changes for microseconds. Who finds another version for this long gives up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,6 +38,13 @@ pub struct DbdStore<D> {
     statements: OnceCell<Statements>,
 }
 
+/// What to do about a table that is missing, or is another one.
+#[must_use]
+pub fn unusable(driver: &str, table: &Table, why: &str) -> String {
+    let other = if *table == Table::default() { String::new() } else { format!(" {table}") };
+    format!("SessionStore dbd: the table {table} cannot be used: {why}; make it with the SQL that 'htsession init-sql {driver}{other}' prints")
+}
+
 /// A row of the table.
 struct Row {
     version: i64,
@@ -49,32 +56,26 @@ struct Tries {
     rests: std::slice::Iter<'static, Duration>,
     /// One of them may have been done, whatever was answered.
     unsure: bool,
-    unprepared: bool,
 }
 
 impl Tries {
     fn new() -> Tries {
-        Tries { rests: RESTS.iter(), unsure: false, unprepared: false }
+        Tries { rests: RESTS.iter(), unsure: false }
     }
 
     /// Rests, if it may be tried again.
     fn again(&mut self, failure: &Failure) -> bool {
-        let is_worth = match failure {
-            Failure::Away(_) => false,
-            // Once may be a connection that broke; twice is what the database means.
-            Failure::Unprepared(_) => !std::mem::replace(&mut self.unprepared, true),
+        let Some(rest) = self.rests.next() else { return false };
+        match failure {
+            Failure::Away(_) => return false,
+            // A connection that broke, or what the database means: the next connections tell, and time changes nothing.
+            Failure::Unprepared(_) => {}
             Failure::Failed(_) => {
                 self.unsure = true;
-                true
-            }
-        };
-        match self.rests.next() {
-            Some(rest) if is_worth => {
                 sleep(*rest);
-                true
             }
-            _ => false,
         }
+        true
     }
 }
 
@@ -142,7 +143,8 @@ impl<D: Database> DbdStore<D> {
         Error::Failed(match failure {
             Failure::Away(text) => format!("SessionStore dbd: no connection to the database: {text}"),
             Failure::Unprepared(text) => {
-                format!("SessionStore dbd: the table {table} cannot be used: {text}; 'htsession init-sql' prints what makes it")
+                let engine = self.statements.get().map_or("DRIVER", |statements| statements.engine().driver());
+                unusable(engine, table, text)
             }
             Failure::Failed(text) => format!("SessionStore dbd: {text}"),
         })

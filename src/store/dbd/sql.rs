@@ -127,7 +127,10 @@ impl Statement {
 
 /// All statements for a table in a database.
 #[derive(Debug)]
-pub struct Statements(Vec<Statement>);
+pub struct Statements {
+    engine: Engine,
+    all: Vec<Statement>,
+}
 
 impl Statements {
     #[must_use]
@@ -135,20 +138,26 @@ impl Statements {
         use Operation::{Count, Delete, DeleteBatch, Discard, Expired, Insert, Keys, Load, Rename, Update};
         let all = [Load, Insert, Update, Delete, Discard, Rename, Expired, DeleteBatch, Count, Keys];
         let text = |text: String| CString::new(text).expect("no NUL");
-        Statements(
-            all.into_iter()
-                .map(|operation| Statement {
-                    operation,
-                    label: text(format!("msrs_{}_{}", table.word(), operation as u8)),
-                    sql: text(sql(operation, engine, table)),
-                })
-                .collect(),
-        )
+        let statement = |operation| Statement {
+            operation,
+            label: text(format!("msrs_{}_{}", table.word(), operation as u8)),
+            sql: text(sql(operation, engine, table)),
+        };
+        Statements { engine, all: all.into_iter().map(statement).collect() }
+    }
+
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Statement> {
+        self.all.iter()
     }
 
     #[must_use]
     pub fn of(&self, operation: Operation) -> &Statement {
-        self.0.iter().find(|statement| statement.operation == operation).expect("there is one for each")
+        self.all.iter().find(|statement| statement.operation == operation).expect("there is one for each")
     }
 }
 
@@ -201,10 +210,9 @@ pub fn schema(engine: Engine, table: &Table) -> String {
              \x20   ver     BIGINT NOT NULL,\n\
              \x20   expires BIGINT NOT NULL,\n\
              \x20   data    BLOB NOT NULL\n\
-             ) WITHOUT ROWID;\n\n\
+             );\n\n\
              -- For cleaning.\n\
-             CREATE INDEX IF NOT EXISTS {index} ON {} (expires);\n",
-            table.0.rsplit('.').next().unwrap_or_default()
+             CREATE INDEX IF NOT EXISTS {index} ON {table} (expires);\n"
         ),
         Engine::Postgres => format!(
             "CREATE TABLE IF NOT EXISTS {table} (\n\
@@ -248,9 +256,9 @@ mod tests {
     #[test]
     fn labels_are_words_of_sql_and_differ() {
         let statements = Statements::new(Engine::Postgres, &Table::parse("web.sessions").unwrap());
-        let mut labels: Vec<_> = statements.0.iter().map(|statement| statement.label.to_str().unwrap()).collect();
+        let mut labels: Vec<_> = statements.iter().map(|statement| statement.label.to_str().unwrap()).collect();
         assert!(labels.iter().all(|label| label.len() < 64 && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')));
         labels.dedup();
-        assert_eq!(labels.len(), statements.0.len());
+        assert_eq!(labels.len(), statements.all.len());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::sql::Engine;
 use super::*;
 
 const KEY: Key = Key([0x5a; 32]);
@@ -284,7 +285,7 @@ fn a_database_that_fails_is_an_error_and_never_absence() {
     for (faults, says) in [
         (vec![Fault::Away], "no connection to the database: nobody listens"),
         (vec![Fault::Refused; 5], "the connection broke"),
-        (vec![Fault::Unprepared; 2], "htsession init-sql"),
+        (vec![Fault::Unprepared; 5], "htsession init-sql"),
     ] {
         memory.will(&faults);
         let why = store.load(&KEY).unwrap_err().to_string();

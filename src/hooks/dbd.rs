@@ -1,0 +1,105 @@
+//! The database of `SessionStore dbd`: the store's connections are those of mod_dbd.
+
+use crate::httpd::Server;
+use crate::httpd::dbd::{Argument, Connection as Raw, Datum, Kind};
+use crate::store::dbd::database::{Column, Connection, Database, Failure, Field, Value};
+use crate::store::dbd::sql::{Engine, Statement};
+
+/// The pool of connections of a server; `None`: of no server, which there is none of.
+pub struct ModDbd(pub Option<Server<'static>>);
+
+impl Database for ModDbd {
+    fn with(&self, work: &mut dyn FnMut(&mut dyn Connection)) -> Result<(), Failure> {
+        let server = self.0.ok_or_else(|| Failure::Away("no server".into()))?;
+        let raw = Raw::open(server).map_err(Failure::Away)?;
+        let driver = raw.driver().to_string_lossy().into_owned();
+        let engine = Engine::of_driver(&driver)
+            .ok_or_else(|| Failure::Away(format!("DBDriver {driver} is not supported: use sqlite3, pgsql or mysql")))?;
+        let mut connection = Pooled { raw, engine };
+        connection.greet();
+        work(&mut connection);
+        Ok(())
+    }
+}
+
+struct Pooled {
+    raw: Raw,
+    engine: Engine,
+}
+
+impl Pooled {
+    /// Else who finds an SQLite database locked by another process sleeps for 100 ms in APR's driver.
+    fn greet(&mut self) {
+        if self.raw.is_new() && self.engine == Engine::Sqlite {
+            self.raw.command(c"PRAGMA busy_timeout = 300");
+        }
+    }
+
+    fn prepare(&mut self, statement: &Statement) -> Result<(), Failure> {
+        if self.raw.knows(&statement.label) {
+            return Ok(());
+        }
+        if self.engine == Engine::Postgres && self.raw.is_renewed() {
+            let deallocate = [b"DEALLOCATE ", statement.label.as_bytes()].concat();
+            self.raw.command(&std::ffi::CString::new(deallocate).expect("a label has no NUL"));
+        }
+        self.raw.prepare(&statement.label, &statement.sql).map_err(Failure::Unprepared)
+    }
+
+    /// The server may have forgotten the statements. SQLite keeps what was prepared once, as long as the connection lives, so there only
+    /// what has become invalid is prepared anew.
+    fn failed(&mut self, text: String) -> Failure {
+        if self.engine != Engine::Sqlite || text.contains("schema") {
+            self.raw.forget();
+        }
+        Failure::Failed(text)
+    }
+}
+
+fn arguments<'v>(values: &'v [Value<'v>]) -> Vec<Argument<'v>> {
+    let argument = |value: &Value<'v>| match *value {
+        Value::Text(text) => Argument::Text(text),
+        Value::Integer(number) => Argument::Integer(number),
+        Value::Bytes(bytes) => Argument::Bytes(bytes),
+    };
+    values.iter().map(argument).collect()
+}
+
+impl Connection for Pooled {
+    fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    fn execute(&mut self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, Failure> {
+        self.prepare(statement)?;
+        let done = self.raw.execute(&statement.label, &statement.sql, &arguments(values));
+        done.map_err(|text| self.failed(text))
+    }
+
+    fn query(&mut self, statement: &Statement, values: &[Value<'_>]) -> Result<Vec<Vec<Field>>, Failure> {
+        self.prepare(statement)?;
+        let kinds = statement.columns().iter().map(|column| match column {
+            Column::Integer => Kind::Integer,
+            Column::Text | Column::Bytes => Kind::Bytes,
+        });
+        let kinds: Vec<_> = kinds.collect();
+        let found = self.raw.select(&statement.label, &statement.sql, &arguments(values), &kinds);
+        let rows = found.map_err(|text| self.failed(text))?;
+        let engine = self.engine;
+        let row = |row: Vec<Datum>| row.into_iter().zip(statement.columns()).map(|(datum, column)| field(engine, datum, *column)).collect();
+        rows.into_iter().map(row).collect()
+    }
+}
+
+fn field(engine: Engine, datum: Datum, column: Column) -> Result<Field, Failure> {
+    let unreadable = |what: &str| Failure::Failed(format!("the database answers {what}"));
+    match (datum, column) {
+        (Datum::Integer(number), _) => Ok(Field::Integer(number)),
+        (Datum::Bytes(bytes), Column::Text) => String::from_utf8(bytes).map(Field::Text).map_err(|_| unreadable("text that is none")),
+        (Datum::Bytes(bytes), _) if engine == Engine::Postgres => {
+            let hex = bytes.strip_prefix(b"\\x").and_then(|hex| data_encoding::HEXLOWER.decode(hex).ok());
+            hex.map(Field::Bytes).ok_or_else(|| unreadable("bytes not in hex: set bytea_output = 'hex'"))
+        }
+        (Datum::Bytes(bytes), _) => Ok(Field::Bytes(bytes)),
+    }
+}
