@@ -96,7 +96,11 @@ enum Command {
         seconds: i64,
     },
     /// Show which requests hold a session now (SessionLock request), the longest first, and how many wait for it
-    Locks,
+    Locks {
+        /// Of this server only, by the pid of its parent process
+        #[arg(long)]
+        server: Option<u32>,
+    },
     /// Print the SQL that makes the table of SessionStore dbd, for one DBDriver
     InitSql {
         driver: sql::Driver,
@@ -122,6 +126,10 @@ fn main() -> ExitCode {
     }
 }
 
+fn is_dbd(store: &str) -> bool {
+    store == "dbd" || store.starts_with("dbd:")
+}
+
 fn done(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut output = Output::new(arguments.format);
     if let Command::InitSql { driver, table } = arguments.command {
@@ -131,7 +139,12 @@ fn done(arguments: Arguments) -> Result<ExitCode, Failure> {
     }
     match arguments.store.as_deref() {
         None | Some("file") => {}
-        Some(store) if store == "dbd" || store.starts_with("dbd:") => return Err(sql::elsewhere(store)),
+        Some(store) if is_dbd(store) => {
+            let Command::Locks { server } = arguments.command else { return Err(sql::elsewhere(store)) };
+            let code = locks::locks(None, server, &mut output)?;
+            output.finish()?;
+            return Ok(code);
+        }
         Some(store) => {
             let message = format!("--store knows file and dbd, not '{store}'");
             Arguments::command().error(ErrorKind::InvalidValue, message).exit();
@@ -153,7 +166,7 @@ fn run(place: &Place, command: Command, output: &mut Output) -> Result<ExitCode,
         Command::Show { r#ref } => show::show(place, &r#ref, output),
         Command::Kill { r#ref } => changing::kill(place, &r#ref, output),
         Command::KillUser { name } => changing::kill_user(place, &name, output),
-        Command::Locks => locks::locks(place, output),
+        Command::Locks { server } => locks::locks(Some(place), server, output),
         Command::Gc => changing::collect(place, output),
         Command::Verify => verify::verify(place, output),
         Command::AdjustTime { seconds } => changing::adjust_time(place, seconds, output),

@@ -26,7 +26,12 @@ const fn row(
 pub static DIRECTIVES: [Directive<Config>; 31] = [
     row(c"Session", Everywhere, Flag(|c, on| c.switch = Some(Switch::Said(on))), c"On or Off: whether this part of the site has sessions"),
     row(c"SessionDir", NotHtaccess, One(session_dir), c"directory of the session files; alone it means SessionStore file"),
-    row(c"SessionStore", NotHtaccess, One(session_store), c"file (in SessionDir), dbd or dbd:table (mod_dbd), or stock: leave it to the stock store modules"),
+    row(
+        c"SessionStore",
+        NotHtaccess,
+        One(session_store),
+        c"file (in SessionDir), dbd or dbd:table (mod_dbd), or stock: leave it to the stock store modules",
+    ),
     row(
         c"SessionTimeout",
         Everywhere,

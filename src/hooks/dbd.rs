@@ -22,16 +22,27 @@ impl Database for ModDbd {
     }
 }
 
+/// What a new connection is told. Who finds an SQLite database locked by another process else sleeps for 100 ms in APR's driver.
+pub fn greet(connection: &mut Raw, engine: Engine) {
+    if engine == Engine::Sqlite {
+        connection.command(c"PRAGMA busy_timeout = 300");
+    }
+}
+
+/// Whether a statement cannot be prepared now only: SQLite reads the file for that.
+pub fn is_busy(engine: Engine, why: &str) -> bool {
+    engine == Engine::Sqlite && why.contains("locked")
+}
+
 struct Pooled {
     raw: Raw,
     engine: Engine,
 }
 
 impl Pooled {
-    /// Else who finds an SQLite database locked by another process sleeps for 100 ms in APR's driver.
     fn greet(&mut self) {
-        if self.raw.is_new() && self.engine == Engine::Sqlite {
-            self.raw.command(c"PRAGMA busy_timeout = 300");
+        if self.raw.is_new() {
+            greet(&mut self.raw, self.engine);
         }
     }
 
@@ -43,7 +54,8 @@ impl Pooled {
             let deallocate = [b"DEALLOCATE ", statement.label.as_bytes()].concat();
             self.raw.command(&std::ffi::CString::new(deallocate).expect("a label has no NUL"));
         }
-        self.raw.prepare(&statement.label, &statement.sql).map_err(Failure::Unprepared)
+        let failure = |why: String| if is_busy(self.engine, &why) { Failure::Failed(why) } else { Failure::Unprepared(why) };
+        self.raw.prepare(&statement.label, &statement.sql).map_err(failure)
     }
 
     /// The server may have forgotten the statements. SQLite keeps what was prepared once, as long as the connection lives, so there only

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::dbd::{greet, is_busy};
 use super::start::parts;
 use crate::config::{Location, StorePlace};
 use crate::httpd::conftree::{of_server, of_virtual_host};
@@ -61,9 +62,7 @@ fn engine(server: Server<'_>) -> Result<Engine, String> {
     }
     match of_server(server, "DBDriver") {
         None => Err("needs a database: add DBDriver sqlite3, pgsql or mysql, and DBDParams".into()),
-        Some(driver) => {
-            Engine::of_driver(&driver).ok_or_else(|| format!("does not know DBDriver {driver}: use sqlite3, pgsql or mysql"))
-        }
+        Some(driver) => Engine::of_driver(&driver).ok_or_else(|| format!("does not know DBDriver {driver}: use sqlite3, pgsql or mysql")),
     }
 }
 
@@ -130,11 +129,13 @@ fn look(engine: Engine, parameters: &str, table: &Table) -> Result<(), Trouble> 
         return Err(Trouble::Table(format!("there is no file {parameters}"))); // to open it would make it
     }
     let mut connection = Connection::own(engine.driver(), parameters).map_err(Trouble::Database)?;
+    greet(&mut connection, engine);
     let statements = Statements::new(engine, table);
+    let trouble = |why: String| if is_busy(engine, &why) { Trouble::Database(why) } else { Trouble::Table(why) };
     for statement in statements.iter() {
-        connection.prepare(&statement.label, &statement.sql).map_err(Trouble::Table)?;
+        connection.prepare(&statement.label, &statement.sql).map_err(trouble)?;
     }
     let load = statements.of(Operation::Load);
     let kinds = [Kind::Integer, Kind::Integer, Kind::Bytes];
-    connection.select(&load.label, &load.sql, &[Argument::Text("")], &kinds).map(drop).map_err(Trouble::Table)
+    connection.select(&load.label, &load.sql, &[Argument::Text("")], &kinds).map(drop).map_err(trouble)
 }

@@ -41,8 +41,7 @@ fn root() -> *const ffi::ap_directive_t {
 
 fn is(directive: &ffi::ap_directive_t, name: &str) -> bool {
     // SAFETY: a NUL-terminated text of the tree, or null.
-    !directive.directive.is_null()
-        && unsafe { CStr::from_ptr(directive.directive) }.to_bytes().eq_ignore_ascii_case(name.as_bytes())
+    !directive.directive.is_null() && unsafe { CStr::from_ptr(directive.directive) }.to_bytes().eq_ignore_ascii_case(name.as_bytes())
 }
 
 fn is_virtual_host(directive: &ffi::ap_directive_t) -> bool {

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use crate::runner::cases;
 use crate::subject::Subject;
-use crate::support::sessions;
 use crate::visitor::Visitor;
 use crate::watch::{ms, pause, soon, timely, while_busy};
 
@@ -96,7 +95,7 @@ fn within_the_interval_a_mere_access_is_not_written(subject: &Subject) {
 fn a_clock_that_steps_neither_ends_a_session_early_nor_keeps_it(subject: &Subject) {
     let server = subject.server("SessionTimeout 1000\nSessionTouchInterval 10");
     let mut member = server.member();
-    sessions::adjust_time(&server.dir(), 86_400); // the clock was a day fast, and was set right
+    server.adjust_time(86_400); // the clock was a day fast, and was set right
     assert_eq!(member.says("add=n:1"), "2", "what lies in the future counts as now");
     server.age(900);
     assert_eq!(member.value("n"), "2");

@@ -4,7 +4,9 @@ use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
 use mod_session_rs::session::{Id, Key, Scope};
+use mod_session_rs::store::dbd::sql::Engine;
 
+use crate::support::sql::Database;
 use crate::support::{Httpd, Mpm, Response, Setup, sessions};
 use crate::visitor::Visitor;
 
@@ -14,9 +16,26 @@ pub struct Store {
     conf: &'static str,
     /// Its sessions are files, which cases may look at and damage.
     is_files: bool,
+    /// Its sessions are in a table of its own.
+    engine: Option<Engine>,
 }
 
-pub const STORES: [Store; 1] = [Store { name: "file", conf: "SessionDir @DIR@", is_files: true }];
+pub const STORES: [Store; 4] = [
+    Store { name: "file", conf: "SessionDir @DIR@", is_files: true, engine: None },
+    Store { name: "dbd-sqlite", conf: "", is_files: false, engine: Some(Engine::Sqlite) },
+    Store { name: "dbd-pgsql", conf: "", is_files: false, engine: Some(Engine::Postgres) },
+    Store { name: "dbd-mariadb", conf: "", is_files: false, engine: Some(Engine::Mysql) },
+];
+
+impl Store {
+    /// Where it is tried if nothing else is asked for: what depends on the MPM is above the stores.
+    pub fn mpms(&self) -> &'static [Mpm] {
+        if self.is_files { &Mpm::ALL } else { &[Mpm::Event] }
+    }
+}
+
+/// The page reads and writes through the C interface only, so it needs no notes.
+const PAGE: &str = "<Location /conform>\nSessionNotes Off\n</Location>";
 
 /// What a case cannot do without, each with all before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,10 +136,15 @@ impl Subject {
         }
     }
 
-    /// For what else a case wants to set up. The page reads and writes through the C interface only, so it needs no notes.
+    /// For what else a case wants to set up.
     pub fn setup(&self, conf: &str) -> Setup {
         let Subject::Ours(store, mpm) = self else { panic!("this case needs power over the server") };
-        Httpd::with(*mpm).conf(store.conf).conf("<Location /conform>\nSessionNotes Off\n</Location>").conf(conf)
+        let mut setup = Httpd::with(*mpm);
+        if let Some(engine) = store.engine {
+            let database = Database::new(engine, setup.root());
+            setup = setup.database(database);
+        }
+        setup.conf(store.conf).conf(PAGE).conf(conf)
     }
 
     pub fn start(setup: Setup) -> Server {
@@ -131,6 +155,12 @@ impl Subject {
 }
 
 impl Server {
+    /// What one of ours is configured with, whatever the case.
+    pub fn conf(&self) -> String {
+        let store = self.database().map_or_else(|| "SessionDir @DIR@\n".to_owned(), Database::conf);
+        store + PAGE
+    }
+
     /// Somebody who was never here.
     pub fn visitor(&self) -> Visitor {
         self.visitor_of(&self.address.page)
@@ -179,7 +209,15 @@ impl Server {
 
     /// As if so many seconds had passed for all sessions.
     pub fn age(&self, seconds: u32) {
-        sessions::age(&self.dir(), seconds);
+        self.adjust_time(-i64::from(seconds));
+    }
+
+    /// Shifts all times of all sessions.
+    pub fn adjust_time(&self, seconds: i64) {
+        match self.database() {
+            Some(database) => database.adjust_time(seconds),
+            None => sessions::adjust_time(&self.dir(), seconds),
+        }
     }
 
     pub fn files(&self) -> Vec<PathBuf> {

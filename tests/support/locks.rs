@@ -6,7 +6,12 @@ use super::Httpd;
 
 /// Lines of `REF PID HELD WAITING REQUEST`.
 pub fn locks(httpd: &Httpd) -> Vec<Vec<String>> {
-    let output = Command::new(env!("CARGO_BIN_EXE_htsession")).arg("--dir").arg(httpd.dir()).arg("locks").output().unwrap();
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_htsession"));
+    match httpd.database() {
+        Some(_) => tool.args(["--store", "dbd", "locks", "--server", &httpd.pid().to_string()]),
+        None => tool.arg("--dir").arg(httpd.dir()).arg("locks"),
+    };
+    let output = tool.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     text.lines()

@@ -28,6 +28,7 @@ pub mod locks;
 mod log;
 pub mod sessions;
 mod setup;
+pub mod sql;
 
 #[allow(unused_imports)]
 pub use self::{

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::{
     Mpm,
     apxs::{self, Installed},
+    sql::Database,
 };
 
 /// Loaded in every server. Those linked into the program are skipped; which ones these are, each distribution decides.
@@ -72,6 +73,7 @@ pub struct Setup {
     conf: String,
     pub(super) expected: Vec<String>,
     pub(super) environment: Vec<(String, String)>,
+    pub(super) database: Option<Database>,
 }
 
 impl Setup {
@@ -88,6 +90,7 @@ impl Setup {
             conf: String::new(),
             expected: Vec::new(),
             environment: Vec::new(),
+            database: None,
         };
         fs::create_dir(setup.root().join("htdocs")).expect("the document root");
         setup
@@ -115,6 +118,13 @@ impl Setup {
     /// Loads that file in place of the module under test.
     pub fn session_module(mut self, file: &Path) -> Setup {
         self.session = apxs::load_line("session", file);
+        self
+    }
+
+    /// Keeps the sessions in a table.
+    pub fn database(mut self, database: Database) -> Setup {
+        self = self.module("dbd").conf(&database.conf());
+        self.database = Some(database);
         self
     }
 

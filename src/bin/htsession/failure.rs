@@ -35,7 +35,9 @@ impl Failure {
             Failure::Store(store::Error::Io(..)) => "look at the file system and at the kernel's log",
             Failure::Store(store::Error::Newer(_)) => "use the htsession of that version",
             Failure::Store(store::Error::Corrupt(_)) => "htsession gc puts it aside",
-            Failure::Store(store::Error::Unusable(_) | store::Error::Failed(_)) | Failure::Explained(_) | Failure::Output(_) => return self,
+            Failure::Store(store::Error::Unusable(_) | store::Error::Failed(_)) | Failure::Explained(_) | Failure::Output(_) => {
+                return self;
+            }
         };
         Failure::unusable(dir, &self.to_string(), remedy)
     }

@@ -42,7 +42,9 @@ pub struct DbdStore<D> {
 #[must_use]
 pub fn unusable(driver: &str, table: &Table, why: &str) -> String {
     let other = if *table == Table::default() { String::new() } else { format!(" {table}") };
-    format!("SessionStore dbd: the table {table} cannot be used: {why}; make it with the SQL that 'htsession init-sql {driver}{other}' prints")
+    format!(
+        "SessionStore dbd: the table {table} cannot be used: {why}; make it with the SQL that 'htsession init-sql {driver}{other}' prints"
+    )
 }
 
 /// A row of the table.
@@ -188,7 +190,9 @@ impl<D: Database> DbdStore<D> {
                 Some(row) if row.version == new => Ok(true),
                 None => Ok(false),
                 // Ours was there for a moment, or never: to try again might do it twice.
-                Some(_) => Err(Error::Failed("SessionStore dbd: the answer to a change was lost, and the session has changed since".into())),
+                Some(_) => {
+                    Err(Error::Failed("SessionStore dbd: the answer to a change was lost, and the session has changed since".into()))
+                }
             },
         }
     }
