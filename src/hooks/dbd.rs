@@ -115,3 +115,6 @@ fn field(engine: Engine, datum: Datum, column: Column) -> Result<Field, Failure>
         (Datum::Bytes(bytes), _) => Ok(Field::Bytes(bytes)),
     }
 }
+
+#[cfg(test)]
+mod tests;

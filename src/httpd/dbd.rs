@@ -338,3 +338,20 @@ impl Drop for Connection {
         }
     }
 }
+
+/// APR without an httpd around it.
+#[cfg(test)]
+pub fn initialise() {
+    #[link(name = "aprutil-1")]
+    #[link(name = "apr-1")]
+    unsafe extern "C" {
+        fn apr_initialize() -> ffi::apr_status_t;
+        fn apr_dbd_init(pool: *mut ffi::apr_pool_t) -> ffi::apr_status_t;
+    }
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    // SAFETY: once, before anything else of APR; the pool lives as long as the process.
+    ONCE.call_once(|| unsafe {
+        apr_initialize();
+        apr_dbd_init(std::mem::ManuallyDrop::new(OwnPool::new()).get().raw());
+    });
+}

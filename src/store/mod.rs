@@ -7,7 +7,7 @@ pub mod directory;
 pub mod file;
 
 #[cfg(test)]
-mod conformance;
+pub mod conformance;
 
 use std::path::PathBuf;
 use std::time::Duration;

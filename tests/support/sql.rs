@@ -250,12 +250,18 @@ impl Database {
         self
     }
 
+    /// What connects to it.
+    pub fn parameters(&self) -> String {
+        match &*self.place {
+            Place::File(path) => path.display().to_string(),
+            Place::Server(server) => server.parameters(),
+        }
+    }
+
     /// `DBDriver` and `DBDParams`.
     pub fn driver(&self) -> String {
-        let (parameters, more) = match &*self.place {
-            Place::File(path) => (path.display().to_string(), "DBDInitSQL \"PRAGMA synchronous = NORMAL\"\n"),
-            Place::Server(server) => (server.parameters(), ""),
-        };
+        let parameters = self.parameters();
+        let more = if self.engine == Engine::Sqlite { "DBDInitSQL \"PRAGMA synchronous = NORMAL\"\n" } else { "" };
         format!("DBDriver {}\nDBDParams \"{parameters}\"\n{more}", self.engine.driver())
     }
 
