@@ -1,17 +1,50 @@
 //! The database of `SessionStore dbd`: the store's connections are those of mod_dbd.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
 use crate::httpd::Server;
 use crate::httpd::dbd::{Argument, Connection as Raw, Datum, Kind};
 use crate::store::dbd::database::{Column, Connection, Database, Failure, Field, Value};
 use crate::store::dbd::sql::{Engine, Statement};
 
-/// The pool of connections of a server; `None`: of no server, which there is none of.
-pub struct ModDbd(pub Option<Server<'static>>);
+/// After a connection could not be had, nobody tries again for so long: an attempt may take its time, and mod_dbd logs each.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The pool of connections of a server.
+pub struct ModDbd {
+    server: Option<Server<'static>>,
+    made: Instant,
+    /// Microseconds after that.
+    pause_ends: AtomicU64,
+}
+
+impl ModDbd {
+    /// `None` is of no server, and has no connections.
+    pub fn new(server: Option<Server<'static>>) -> ModDbd {
+        ModDbd { server, made: Instant::now(), pause_ends: AtomicU64::new(0) }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// A connection that broke while nobody had it is worth a second try, which gets another.
+    fn open(&self) -> Result<Raw, String> {
+        let server = self.server.ok_or("no server")?;
+        if self.now() < self.pause_ends.load(Ordering::Relaxed) {
+            return Err("there was none a moment ago".into());
+        }
+        Raw::open(server).or_else(|_| Raw::open(server)).inspect_err(|_| {
+            let pause = u64::try_from(PAUSE.as_micros()).unwrap_or(0);
+            self.pause_ends.store(self.now() + pause, Ordering::Relaxed);
+        })
+    }
+}
 
 impl Database for ModDbd {
     fn with(&self, work: &mut dyn FnMut(&mut dyn Connection)) -> Result<(), Failure> {
-        let server = self.0.ok_or_else(|| Failure::Away("no server".into()))?;
-        let raw = Raw::open(server).map_err(Failure::Away)?;
+        let raw = self.open().map_err(Failure::Away)?;
         let driver = raw.driver().to_string_lossy().into_owned();
         let engine = Engine::of_driver(&driver)
             .ok_or_else(|| Failure::Away(format!("DBDriver {driver} is not supported: use sqlite3, pgsql or mysql")))?;

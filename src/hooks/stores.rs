@@ -15,7 +15,7 @@ pub fn store(place: &StorePlace) -> &dyn Store {
 fn open(location: &Location) -> Box<dyn Store> {
     match location {
         Location::File(dir) => Box::new(FileStore::new(dir.clone())),
-        Location::Dbd(table, server) => Box::new(DbdStore::new(ModDbd(*server), table.clone())),
+        Location::Dbd(table, server) => Box::new(DbdStore::new(ModDbd::new(*server), table.clone())),
     }
 }
 
