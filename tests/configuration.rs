@@ -29,7 +29,7 @@ fn an_error_names_directive_value_and_remedy() {
         ("SessionTimeout 1500ms", ["SessionTimeout", "'1500ms'", "whole seconds"]),
         ("SessionTouchInterval -1", ["SessionTouchInterval", "'-1'", "0 to 10 years"]),
         ("SessionLifetime never", ["SessionLifetime", "'never'", "0 to 10 years"]),
-        ("SessionStore cupboard", ["SessionStore", "'cupboard'", "file and stock"]),
+        ("SessionStore cupboard", ["SessionStore", "'cupboard'", "file, dbd and stock"]),
         ("SessionMaxSize 1", ["SessionMaxSize", "'1'", "1K to 64M"]),
         ("SessionMaxSize 65M", ["SessionMaxSize", "'65M'", "1K to 64M"]),
         ("SessionNewTimeout soon", ["SessionNewTimeout", "'soon'", "0 to 10 years"]),

@@ -288,3 +288,54 @@ fn postgresql_stops_and_starts_under_load_and_no_acknowledged_change_is_lost() {
 fn mariadb_stops_and_starts_under_load_and_no_acknowledged_change_is_lost() {
     a_database_comes_and_goes(Engine::Mysql);
 }
+
+#[cfg(feature = "tool")]
+fn htsession(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_htsession")).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[cfg(feature = "tool")]
+#[test]
+fn init_sql_prints_what_makes_the_table_and_does_no_harm_again() {
+    for engine in ENGINES {
+        let setup = setup(engine);
+        let httpd = setup.start();
+        let database = httpd.database().unwrap();
+        let mut client = httpd.client();
+        assert_eq!(add(&mut client), "1");
+        let (code, sql, _) = htsession(&["init-sql", engine.driver(), &database.table()]);
+        assert_eq!(code, Some(0));
+        database.sql(&sql);
+        assert_eq!(add(&mut client), "2");
+        database.sql(&format!("DROP TABLE {}", database.table()));
+        database.sql(&sql);
+        assert_eq!((add(&mut client), database.count()), ("1".into(), 1));
+    }
+    assert!(htsession(&["init-sql", "pgsql"]).1.contains("CREATE TABLE IF NOT EXISTS sessions ("));
+    assert_eq!(htsession(&["init-sql", "oracle"]).0, Some(2));
+    assert_eq!(htsession(&["init-sql", "pgsql", "a b"]).0, Some(2));
+}
+
+#[cfg(feature = "tool")]
+#[test]
+fn the_tool_says_which_sql_does_what_it_cannot() {
+    let httpd = setup(Engine::Sqlite).start();
+    let database = httpd.database().unwrap();
+    let mut client = httpd.client();
+    assert_eq!(add(&mut client), "1");
+    for command in [&["list"][..], &["show", "0123456789ab"], &["kill", "0123456789ab"], &["kill-user", "ann"], &["gc"], &["verify"]] {
+        let (code, out, said) = htsession(&[&["--store", &database.store()], command].concat());
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{command:?}");
+        assert!(said.starts_with("htsession: --store dbd:sessions: the database can be reached"), "{said}");
+        if command == ["kill", "0123456789ab"] {
+            let reference = client.get("/capi?open=&ref").line("ref").replace("OK ", "");
+            let sql = |head: &str| said.lines().find_map(|line| line.trim().strip_prefix(head)).unwrap().trim().to_owned();
+            assert!(database.sql(&sql("list")).starts_with(&reference));
+            database.sql(&sql("kill REF").replace("REF", &reference));
+            assert_eq!(client.get("/conform?look").line("look"), "0");
+        }
+    }
+    assert_eq!(htsession(&["--store", "cupboard", "list"]).0, Some(2));
+}

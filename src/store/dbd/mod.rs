@@ -9,6 +9,7 @@
 //! version before, and finds another.
 
 pub mod database;
+mod recent;
 pub mod sql;
 mod sweep;
 
@@ -21,6 +22,7 @@ use once_cell::sync::OnceCell;
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
 use database::{Connection, Database, Failure, Field, Value};
+use recent::Recent;
 use sql::{Operation, Statement, Statements, Table};
 
 /// A row changes for microseconds. Who finds another version for this long gives up.
@@ -36,6 +38,7 @@ pub struct DbdStore<D> {
     table: Table,
     /// The SQL of the engine, which a connection names.
     statements: OnceCell<Statements>,
+    recent: Recent,
 }
 
 /// What to do about a table that is missing, or is another one.
@@ -48,6 +51,7 @@ pub fn unusable(driver: &str, table: &Table, why: &str) -> String {
 }
 
 /// A row of the table.
+#[derive(Clone)]
 struct Row {
     version: i64,
     blob: Blob,
@@ -100,7 +104,7 @@ impl<D: Database> DbdStore<D> {
     /// Nothing is asked before the first use.
     #[must_use]
     pub fn new(database: D, table: Table) -> DbdStore<D> {
-        DbdStore { database, table, statements: OnceCell::new() }
+        DbdStore { database, table, statements: OnceCell::new(), recent: Recent::default() }
     }
 
     /// Takes a connection for one statement.
@@ -251,25 +255,31 @@ impl<D: Database> Store for DbdStore<D> {
     }
 
     fn load(&self, key: &Key) -> Result<Option<Blob>> {
-        Ok(self.read(&key.hex())?.map(|row| row.blob))
+        let Some(row) = self.read(&key.hex())? else { return Ok(None) };
+        self.recent.put(key, &row);
+        Ok(Some(row.blob))
     }
 
     fn update(&self, key: &Key, _: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
+        // A request changes what it has loaded. If that is the newest still, which its version tells, there is no need to read it again.
+        let mut known = self.recent.take(key);
         let (key, mut turns) = (key.hex(), Turns::new());
         loop {
-            let Some(row) = self.read(&key)? else {
+            let is_read = known.is_none();
+            let Some(row) = known.take().map_or_else(|| self.read(&key), |row| Ok(Some(row)))? else {
                 change(None);
                 return Ok(Outcome::Kept);
             };
             let (done, outcome) = match change(Some(&row.blob)) {
-                Change::Keep => return Ok(Outcome::Kept),
+                Change::Keep if is_read => return Ok(Outcome::Kept),
+                Change::Keep => continue, // of the newest it may mean something else
                 Change::Write(blob) | Change::Replace(blob) => (self.swap(&key, row.version, &blob)?, Outcome::Written),
                 Change::Delete => (self.remove(&key, row.version)?, Outcome::Deleted),
             };
             if done {
                 return Ok(outcome);
             }
-            if !turns.rest(row.version) {
+            if is_read && !turns.rest(row.version) {
                 return Err(Error::Locked(self.name(&key), PATIENCE));
             }
         }

@@ -351,3 +351,32 @@ fn a_sweep_tells_of_what_it_deleted_itself() {
     assert!(total.foreign.unwrap().to_string_lossy().contains("somebody"), "named, and left alone");
     assert_eq!(memory.rows.lock().unwrap().len(), 1);
 }
+
+/// Another process changes or ends it after this one has loaded it.
+#[test]
+fn what_was_loaded_is_changed_without_another_look_unless_it_has_changed() {
+    let (memory, ours) = store();
+    let theirs = DbdStore::new(Arc::clone(&memory), Table::default());
+    create(&ours, &[1]).unwrap();
+    let asked = || memory.asked.swap(0, Ordering::Relaxed);
+    assert_eq!(bytes(&ours), Some(vec![1]));
+    asked();
+    assert_eq!((add(&ours).0.unwrap(), asked()), (Outcome::Written, 1));
+    assert_eq!(bytes(&ours), Some(vec![2]));
+    add(&theirs).0.unwrap();
+    let (outcome, times) = add(&ours);
+    assert_eq!((outcome.unwrap(), times, bytes(&ours)), (Outcome::Written, 2, Some(vec![4])));
+    // To keep it is the answer to the newest only.
+    add(&theirs).0.unwrap();
+    let mut seen = Vec::new();
+    let keep = &mut |found: Option<&Blob>| {
+        seen.push(found.unwrap().bytes[0]);
+        Change::Keep
+    };
+    assert_eq!(ours.update(&KEY, Durability::Process, keep).unwrap(), Outcome::Kept);
+    assert_eq!(seen, [4, 5]);
+    assert_eq!(bytes(&ours), Some(vec![5]));
+    assert_eq!(theirs.update(&KEY, Durability::Process, &mut |_| Change::Delete).unwrap(), Outcome::Deleted);
+    assert_eq!(add(&ours).0.unwrap(), Outcome::Kept, "nothing is revived");
+    assert_eq!(bytes(&ours), None);
+}
