@@ -92,22 +92,25 @@ fn main() {
     let mut rounds = vec![Vec::new(); subjects.len()];
     for round in 0..=ROUNDS {
         for (subject, rates) in subjects.iter().zip(&mut rounds) {
+            let before = cpu_seconds(&subject.httpd);
             let rate = load(subject);
+            let used = (cpu_seconds(&subject.httpd) - before) / (rate * SECONDS as f64);
             if round > 0 {
-                rates.push(rate);
+                rates.push((rate, used));
             }
         }
     }
     println!("\n{CONNECTIONS} keep-alive connections, one session each; median of {ROUNDS} interleaved rounds of {SECONDS} s; event MPM\n");
-    println!("{:<40}{:>12}{:>12}{:>18}", "sessions in", "requests/s", "to none", "to mod_session_dbd");
+    println!("{:<40}{:>12}{:>12}{:>18}{:>16}", "sessions in", "requests/s", "to none", "to mod_session_dbd", "CPU us/request");
     for (n, subject) in subjects.iter().enumerate() {
-        let to = |other: usize| median((0..ROUNDS).map(|i| rounds[n][i] / rounds[other][i]));
+        let to = |other: usize| median((0..ROUNDS).map(|i| rounds[n][i].0 / rounds[other][i].0));
         let stock = match n {
             1..=3 => format!("{:.2}", to(3)),
             4..=6 => format!("{:.2}", to(6)),
             _ => String::new(),
         };
-        println!("{:<40}{:>12.0}{:>12.3}{stock:>18}", subject.name, median(rounds[n].iter().copied()), to(0));
+        let (rate, used) = (median(rounds[n].iter().map(|round| round.0)), median(rounds[n].iter().map(|round| round.1)));
+        println!("{:<40}{rate:>12.0}{:>12.3}{stock:>18}{:>16.1}", subject.name, to(0), used * 1e6);
     }
 }
 
@@ -125,6 +128,16 @@ fn load(subject: &Subject) -> f64 {
         println!("{}: {failed} requests failed", subject.name);
     }
     rate - failed / SECONDS as f64
+}
+
+/// User and system time of all children.
+fn cpu_seconds(httpd: &Httpd) -> f64 {
+    let ticks = |pid: u32| -> Option<u64> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        Some(fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?)
+    };
+    httpd.children().into_iter().filter_map(ticks).sum::<u64>() as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

@@ -178,16 +178,17 @@ impl<D: Database> DbdStore<D> {
     }
 
     /// Puts a new version in the place of one. `false`: another one is there, or none.
-    fn swap(&self, key: &str, seen: i64, blob: &Blob) -> Result<bool> {
+    fn swap(&self, key: &str, seen: &Row, blob: &Blob) -> Result<bool> {
         let new = version()?;
-        let values = [
-            Value::Integer(new),
-            Value::Integer(to_column(blob.expires)),
-            Value::Bytes(&blob.bytes),
-            Value::Text(key),
-            Value::Integer(seen),
-        ];
-        match self.execute(Operation::Update, &values)? {
+        let (ver, data, key_is) = (Value::Integer(new), Value::Bytes(&blob.bytes), Value::Text(key));
+        let (expires, seen_is) = (Value::Integer(to_column(blob.expires)), Value::Integer(seen.version));
+        // Most changes come within the touch interval.
+        let done = if blob.expires == seen.blob.expires {
+            self.execute(Operation::Rewrite, &[ver, data, key_is, seen_is])?
+        } else {
+            self.execute(Operation::Update, &[ver, expires, data, key_is, seen_is])?
+        };
+        match done {
             (1.., _) => Ok(true),
             (0, false) => Ok(false),
             (0, true) => match self.read(key)? {
@@ -273,7 +274,7 @@ impl<D: Database> Store for DbdStore<D> {
             let (done, outcome) = match change(Some(&row.blob)) {
                 Change::Keep if is_read => return Ok(Outcome::Kept),
                 Change::Keep => continue, // of the newest it may mean something else
-                Change::Write(blob) | Change::Replace(blob) => (self.swap(&key, row.version, &blob)?, Outcome::Written),
+                Change::Write(blob) | Change::Replace(blob) => (self.swap(&key, &row, &blob)?, Outcome::Written),
                 Change::Delete => (self.remove(&key, row.version)?, Outcome::Deleted),
             };
             if done {

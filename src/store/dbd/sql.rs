@@ -80,6 +80,8 @@ pub enum Operation {
     Insert,
     /// new version, expires, data, key, version
     Update,
+    /// new version, data, key, version: the index stays as it is
+    Rewrite,
     /// key, version
     Delete,
     /// key, whatever its version
@@ -135,8 +137,8 @@ pub struct Statements {
 impl Statements {
     #[must_use]
     pub fn new(engine: Engine, table: &Table) -> Statements {
-        use Operation::{Count, Delete, DeleteBatch, Discard, Expired, Insert, Keys, Load, Rename, Update};
-        let all = [Load, Insert, Update, Delete, Discard, Rename, Expired, DeleteBatch, Count, Keys];
+        use Operation::{Count, Delete, DeleteBatch, Discard, Expired, Insert, Keys, Load, Rename, Rewrite, Update};
+        let all = [Load, Insert, Update, Rewrite, Delete, Discard, Rename, Expired, DeleteBatch, Count, Keys];
         let text = |text: String| CString::new(text).expect("no NUL");
         let statement = |operation| Statement {
             operation,
@@ -173,6 +175,7 @@ fn sql(operation: Operation, engine: Engine, table: &Table) -> String {
             format!("INSERT{ignore} INTO {table} (k, ver, expires, data) VALUES (%s, %lld, %lld, %pDb){on_conflict}")
         }
         Operation::Update => format!("UPDATE {table} SET ver = %lld, expires = %lld, data = %pDb WHERE k = %s AND ver = %lld"),
+        Operation::Rewrite => format!("UPDATE {table} SET ver = %lld, data = %pDb WHERE k = %s AND ver = %lld"),
         Operation::Delete => format!("DELETE FROM {table} WHERE k = %s AND ver = %lld"),
         Operation::Discard => format!("DELETE FROM {table} WHERE k = %s"),
         Operation::Rename => format!("UPDATE {table} SET k = %s, ver = %lld, expires = %lld WHERE k = %s AND ver = %lld"),

@@ -82,6 +82,13 @@ fn change(rows: &mut Rows, operation: Operation, v: &Values) -> u64 {
             }
             rows.insert(v[3].0.clone(), (v[0].1, v[1].1, v[2].2.clone()));
         }
+        Operation::Rewrite => {
+            if !has(rows, &v[2].0, v[3].1) {
+                return 0;
+            }
+            let row = rows.get_mut(&v[2].0).unwrap();
+            (row.0, row.2) = (v[0].1, v[1].2.clone());
+        }
         Operation::Delete => {
             if !has(rows, &v[0].0, v[1].1) {
                 return 0;
