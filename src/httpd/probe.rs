@@ -37,7 +37,7 @@ pub fn ask(pool: Pool<'_>, server: Server<'_>, patience: Duration, question: imp
 fn tell(pool: Pool<'_>, server: Server<'_>, mut to: PipeWriter, question: impl FnOnce() -> String) -> ! {
     guard((), || {
         // SAFETY: what the MPM calls in each child.
-        if unsafe { ffi::ap_run_drop_privileges(pool.raw(), server.raw()) } == ffi::OK as i32 {
+        if unsafe { ffi::ap_run_drop_privileges(pool.raw(), server.raw()) } == ffi::OK {
             let _ = to.write_all(question().as_bytes());
         }
     });

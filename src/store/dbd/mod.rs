@@ -9,26 +9,23 @@
 //! version before, and finds another.
 
 pub mod database;
+mod patience;
 mod recent;
 pub mod sql;
 mod sweep;
 
 use std::path::PathBuf;
-use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use once_cell::sync::OnceCell;
 
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
 use database::{Connection, Database, Failure, Field, Value};
+use patience::{PATIENCE, Tries, Turns};
 use recent::Recent;
 use sql::{Operation, Statement, Statements, Table};
 
-/// A row changes for microseconds. Who finds another version for this long gives up.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long to wait before a statement that failed is tried again.
-const RESTS: [Duration; 4] = [Duration::ZERO, Duration::from_millis(5), Duration::from_millis(30), Duration::from_millis(120)];
 /// Damaged records are kept for inspection this long.
 const CORRUPT_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 const CORRUPT_SUFFIX: &str = ".corrupt";
@@ -55,34 +52,6 @@ pub fn unusable(driver: &str, table: &Table, why: &str) -> String {
 struct Row {
     version: i64,
     blob: Blob,
-}
-
-/// What is tried again, and how often it was.
-struct Tries {
-    rests: std::slice::Iter<'static, Duration>,
-    /// One of them may have been done, whatever was answered.
-    unsure: bool,
-}
-
-impl Tries {
-    fn new() -> Tries {
-        Tries { rests: RESTS.iter(), unsure: false }
-    }
-
-    /// Rests, if it may be tried again.
-    fn again(&mut self, failure: &Failure) -> bool {
-        let Some(rest) = self.rests.next() else { return false };
-        match failure {
-            Failure::Away(_) => return false,
-            // A connection that broke, or what the database means: the next connections tell, and time changes nothing.
-            Failure::Unprepared(_) => {}
-            Failure::Failed(_) => {
-                self.unsure = true;
-                sleep(*rest);
-            }
-        }
-        true
-    }
 }
 
 /// Positive, and so good as unique.
@@ -219,28 +188,6 @@ impl<D: Database> DbdStore<D> {
         let expires = i64::try_from(expires.as_micros()).unwrap_or(i64::MAX);
         let values = [Value::Text(&aside), Value::Integer(version()?), Value::Integer(expires), Value::Text(key), Value::Integer(seen)];
         Ok(self.execute(Operation::Rename, &values)? != (0, false))
-    }
-}
-
-/// Rests a little longer with each conflict, and never as long as others.
-struct Turns {
-    began: Instant,
-    round: u32,
-}
-
-impl Turns {
-    fn new() -> Turns {
-        Turns { began: Instant::now(), round: 0 }
-    }
-
-    /// `false`: the patience is at its end.
-    fn rest(&mut self, number: i64) -> bool {
-        self.round += 1;
-        if self.round > 2 {
-            let most = 100u64 << self.round.min(8);
-            sleep(Duration::from_micros(number.unsigned_abs() % most));
-        }
-        self.began.elapsed() < PATIENCE
     }
 }
 

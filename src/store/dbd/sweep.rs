@@ -129,12 +129,11 @@ fn remove<D: Database>(store: &DbdStore<D>, batch: Vec<Candidate>, done: &mut Sw
     let all = gone == batch.len() as u64;
     for Candidate { key, session, .. } in batch {
         // Of a part, we were those who deleted what is not there; of none, somebody else was.
-        if all || ((gone > 0 || unsure) && store.read(&key)?.is_none()) {
-            if let Some((key, blob)) = session {
-                done.seen += 1;
-                done.deleted += 1;
-                deleted(&key, &blob);
-            }
+        let ours = all || ((gone > 0 || unsure) && store.read(&key)?.is_none());
+        if let Some((key, blob)) = session.filter(|_| ours) {
+            done.seen += 1;
+            done.deleted += 1;
+            deleted(&key, &blob);
         }
     }
     Ok(())
