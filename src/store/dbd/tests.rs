@@ -213,3 +213,20 @@ fn what_was_loaded_is_changed_without_another_look_unless_it_has_changed() {
     assert_eq!(add(&ours).0.unwrap(), Outcome::Kept, "nothing is revived");
     assert_eq!(bytes(&ours), None);
 }
+
+/// Servers that share a database each clean it; of each session one of them tells.
+#[test]
+fn a_sweep_does_not_tell_of_what_another_deleted() {
+    let (memory, store) = store();
+    let keys: Vec<_> = (0..10u8).map(|n| Key([n; 32])).collect();
+    let sweep = |faults: &[Fault]| {
+        keys.iter().for_each(|key| assert!(store.create(key, &blob(b"x"), Durability::Process).unwrap()));
+        memory.will(faults);
+        let mut told = 0;
+        let slice = store.sweep(Timestamp(10), Duration::from_secs(9), Cursor::default(), &mut |_, _| told += 1).unwrap();
+        assert!(memory.rows.lock().unwrap().is_empty());
+        (slice.deleted, told)
+    };
+    assert_eq!(sweep(&[]), (10, 10));
+    assert_eq!(sweep(&[Fault::Forestalled]), (0, 0));
+}

@@ -19,6 +19,8 @@ pub enum Fault {
     Late,
     /// Done, the answer lost, and before it can be asked for somebody else writes.
     Overwritten,
+    /// Somebody else has done the same just before.
+    Forestalled,
     Unprepared,
     Away,
 }
@@ -143,6 +145,10 @@ impl Connection for Guest<'_> {
                 rows.get_mut(&KEY.hex()).unwrap().0 = 7;
                 failed
             }
+            Some(Fault::Forestalled) => {
+                change(rows, operation, &values);
+                Ok(0)
+            }
             Some(Fault::Unprepared) => Err(Failure::Unprepared("no such table".into())),
             Some(Fault::Away) => panic!("taken by with"),
         }
@@ -150,7 +156,8 @@ impl Connection for Guest<'_> {
 
     fn query(&mut self, statement: &Statement, values: &[Value<'_>]) -> std::result::Result<Vec<Vec<Field>>, Failure> {
         self.0.asked.fetch_add(1, Ordering::Relaxed);
-        let fault = self.0.faults.lock().unwrap().pop();
+        // That one is for changes.
+        let fault = self.0.faults.lock().unwrap().pop_if(|fault| *fault != Fault::Forestalled);
         match fault {
             None => {}
             Some(Fault::Unprepared) => return Err(Failure::Unprepared("no such table".into())),
