@@ -108,7 +108,8 @@ impl SqlServer {
 
     /// A server of one's own, with these options more. What it acknowledged survives its death, and a crash of the machine need not.
     pub fn start(engine: Engine, options: &[&str]) -> SqlServer {
-        let room = tempfile::Builder::new().prefix("sql-").tempdir().expect("a room for the server").keep();
+        let made = tempfile::Builder::new().prefix("sql-").tempdir().expect("a room for the server");
+        let room = made.path().to_owned();
         give(&room);
         let data = room.join("data");
         let (gentle, mut command) = match engine {
@@ -124,6 +125,7 @@ impl SqlServer {
             Engine::Mysql => {
                 let mut install = unprivileged("mariadb-install-db");
                 install.current_dir(&room).args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+                install.arg(format!("--tmpdir={}", room.display()));
                 ran(install.arg(format!("--datadir={}", data.display())));
                 let mut command: Vec<std::ffi::OsString> = vec!["mariadbd".into(), "--no-defaults".into(), "--skip-networking".into()];
                 for (name, path) in [("datadir", &data), ("socket", &room.join("sock")), ("tmpdir", &room), ("pid-file", &room.join("pid"))]
@@ -140,6 +142,7 @@ impl SqlServer {
         shell.current_dir(&room).args(["-c", SUPERVISOR, "sh"]).arg(&room).arg(gentle).args(&command);
         // A group of its own: what ends the test by a signal leaves it to its work.
         let mut supervisor = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).spawn().expect("a shell");
+        let _ = made.keep(); // it is the shell's by now
         let talk = (supervisor.stdin.take().expect("a pipe"), BufReader::new(supervisor.stdout.take().expect("a pipe")));
         let server = SqlServer { engine, room, supervisor, talk: Mutex::new(Some(talk)) };
         server.start_again();
