@@ -17,19 +17,20 @@ mod module {
         hook_(handler|fixups|insert_filter|insert_error_filter|pre_config|check_config|post_config|child_init|suspend_connection|check_access_ex|\
         expr_lookup|get_access_checker_ex)|register_auth_provider|set_config_vectors|expr_parse_cmd_mi|expr_str_exec|getword_conf|\
         log_rerror_|log_error_|find_linked_module|get_module_config|set_module_config|get_request_module_loglevel|get_server_module_loglevel|state_query|\
-        server_root_relative|check_cmd_context|timeout_parameter_parse|run_http_scheme|\
+        server_root_relative|check_cmd_context|getword_conf|run_drop_privileges|timeout_parameter_parse|run_http_scheme|\
         mutex_register|global_mutex_create|auth_(type|name)|retained_data_get|retained_data_create|mpm_query|get_conn_socket)\
         |apr_(palloc|pstrmemdup|pool_cleanup_register|pool_pre_cleanup_register|pool_cleanup_null|table_make|table_get|table_set|\
         table_setn|table_unset|table_clear|table_add|table_elts|array_make|array_push|atoi64|dynamic_fn_register|dynamic_fn_retrieve|\
-        brigade_cleanup|bucket_eos_create|\
+        brigade_cleanup|bucket_eos_create|brigade_create|brigade_pflatten|bucket_alloc_create|pool_create_ex|pool_destroy|hash_(make|get|set)|\
+        dbd_(name|error|query|prepare|pbquery|pbselect|num_tuples|get_row|datum_get|get_driver|open_ex|close)|proc_(fork|wait)|\
         optional_hook_get|global_mutex_(child_init|lockfile|mech|name|timedlock|trylock|unlock)|os_sock_get)\
-        |pthread_sigmask|sigfillset";
+        |pthread_sigmask|sigfillset|_exit";
     const TYPES: &str = "module|command_rec|cmd_parms|request_rec|server_rec|conn_rec|session_rec|session_dir_conf|ap_filter_t|\
         apr_bucket_brigade|apr_bucket|apr_table_entry_t|apr_array_header_t|ap_HOOK_session_(load|save|encode|decode)_t|unixd_config_rec|core_server_config|\
-        ap_directive_t|apr_global_mutex_t|apr_lockmech_e|ap_watchdog_t|apr_OFN_ap_watchdog_(get_instance|register_callback)_t|\
+        ap_directive_t|apr_global_mutex_t|apr_lockmech_e|ap_watchdog_t|apr_OFN_ap_watchdog_(get_instance|register_callback)_t|ap_dbd_t|apr_OFN_ap_dbd_(open|close)_t|\
         session_api|authz_provider|ap_expr_eval_ctx_t|ap_expr_lookup_parms|ap_expr_info_t|ap_LINK_access_checker_ex_t|sigset_t";
     const VARIABLES: &str = "OK|DECLINED|HTTP_(INTERNAL_SERVER_ERROR|SERVICE_UNAVAILABLE)|NOT_IN_FILES|GLOBAL_ONLY|\
-        RSRC_CONF|ACCESS_CONF|OR_AUTHCFG|APR_SUCCESS|APR_EGENERAL|APR_EINVAL|APR_EBUSY|APR_TIMEUP|APR_OS_START_ERROR|\
+        RSRC_CONF|ACCESS_CONF|OR_AUTHCFG|APR_SUCCESS|APR_EGENERAL|APR_EINVAL|APR_EBUSY|APR_TIMEUP|APR_OS_START_ERROR|APR_INCHILD|APR_INPARENT|\
         APLOG_(ERR|WARNING|NOTICE|INFO|DEBUG|TRACE2|LEVELMASK)|MODULE_MAGIC_NUMBER_MAJOR|MODULE_MAGIC_NUMBER_MINOR|MODULE_MAGIC_COOKIE|AP_SQ_.*|\
         AP_MPMQ_.*|APR_HOOK_.*|AP_WATCHDOG_STATE_.*|ap_unixd_config|ap_conftree|apr_bucket_type_(eos|flush)|ap_bucket_type_error|core_module|\
         SESSION_(CREATE|READ_ONLY|NO_LOCK|NO_TOUCH)|AP_AUTH_INTERNAL_PER_CONF|AUTHZ_PROVIDER_(GROUP|VERSION)|apr_hook_global_pool|\

@@ -20,5 +20,9 @@
 #include "apr_optional_hooks.h"
 #include "mod_session.h"
 #include "mod_watchdog.h"
+#include "apr_dbd.h"
+#include "apr_hash.h"
+#include "apr_thread_proc.h"
+#include "mod_dbd.h"
 #include "session_api.h"
 #include <signal.h>

@@ -17,6 +17,9 @@
 //! With `default-features = false` only [`session`], [`store`], [`repository`], [`lock`] and [`client`] remain, and nothing is exported to C.
 #![deny(unsafe_code)]
 
+#[cfg(test)]
+extern crate self as mod_session_rs;
+
 #[cfg(feature = "module")]
 mod bridge;
 pub mod client;

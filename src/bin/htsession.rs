@@ -16,6 +16,8 @@ mod output;
 mod place;
 #[path = "htsession/show.rs"]
 mod show;
+#[path = "htsession/sql.rs"]
+mod sql;
 #[path = "htsession/times.rs"]
 mod times;
 #[path = "htsession/verify.rs"]
@@ -30,6 +32,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use failure::Failure;
 use mod_session_rs::session::Ref;
+use mod_session_rs::store::dbd::sql::Table;
 use output::{Format, Output};
 use place::{Access, Place, Word};
 
@@ -51,7 +54,8 @@ struct Arguments {
     /// The directory of the sessions: the server's SessionDir (required)
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// The server's SessionStore, file or dbm (default: what the directory says it is)
+    /// The server's SessionStore: file, dbm, memory (default: what the directory says it is), the URL of a Redis with the words
+    /// behind it, as one argument, or dbd
     #[arg(long, global = true, value_name = "STORE", value_parser = Word::parse)]
     store: Option<Word>,
     /// text for people, json for programs: one document, times in UTC, spans in seconds
@@ -93,13 +97,24 @@ enum Command {
         seconds: i64,
     },
     /// Show which requests hold a session now (SessionLock request), the longest first, and how many wait for it
-    Locks,
+    Locks {
+        /// Of this server only, by the pid of its parent process
+        #[arg(long)]
+        server: Option<u32>,
+    },
+    /// Print the SQL that makes the table of SessionStore dbd, for one DBDriver
+    InitSql {
+        driver: sql::Driver,
+        /// The name behind `dbd:` in SessionStore
+        #[arg(value_parser = sql::table, default_value = "sessions")]
+        table: Table,
+    },
 }
 
 impl Command {
     fn access(&self) -> Access {
         match self {
-            Command::List | Command::Show { .. } | Command::Verify | Command::Locks => Access::Read,
+            Command::List | Command::Show { .. } | Command::Verify | Command::Locks { .. } | Command::InitSql { .. } => Access::Read,
             Command::Kill { .. } | Command::KillUser { .. } | Command::Gc | Command::AdjustTime { .. } => Access::Change,
         }
     }
@@ -110,19 +125,7 @@ fn reference(text: &str) -> Result<Ref, String> {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let word = arguments.store.unwrap_or(Word::Directory(None));
-    if arguments.dir.is_none() && word.needs_directory() {
-        let message = "--dir DIR is missing: name the server's SessionDir";
-        Arguments::command().error(ErrorKind::MissingRequiredArgument, message).exit();
-    }
-    let mut output = Output::new(arguments.format);
-    let done = Place::open(word, arguments.dir.as_deref(), arguments.command.access()).and_then(|place| {
-        let code = run(&place, arguments.command, &mut output).map_err(|failure| failure.at(&place.name))?;
-        output.finish()?;
-        Ok(code)
-    });
-    match done {
+    match done(Arguments::parse()) {
         Ok(code) => code,
         // Whoever reads us has seen enough: `htsession list | head`.
         Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -133,15 +136,36 @@ fn main() -> ExitCode {
     }
 }
 
+fn done(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let mut output = Output::new(arguments.format);
+    let word = arguments.store.unwrap_or(Word::Directory(None));
+    let code = match (arguments.command, word) {
+        (Command::InitSql { driver, table }, _) => sql::init_sql(driver, &table, &mut output)?,
+        (Command::Locks { server }, Word::Dbd(_)) => locks::locks(None, server, &mut output)?,
+        (_, Word::Dbd(table)) => return Err(sql::elsewhere(&table)),
+        (_, Word::Directory(_)) if arguments.dir.is_none() => {
+            let message = "--dir DIR is missing: name the server's SessionDir";
+            Arguments::command().error(ErrorKind::MissingRequiredArgument, message).exit();
+        }
+        (command, word) => {
+            let place = Place::open(&word, arguments.dir.as_deref(), command.access())?;
+            run(&place, command, &mut output).map_err(|failure| failure.at(&place.name))?
+        }
+    };
+    output.finish()?;
+    Ok(code)
+}
+
 fn run(place: &Place, command: Command, output: &mut Output) -> Result<ExitCode, Failure> {
     match command {
         Command::List => listing::list(place, output),
         Command::Show { r#ref } => show::show(place, &r#ref, output),
         Command::Kill { r#ref } => changing::kill(place, &r#ref, output),
         Command::KillUser { name } => changing::kill_user(place, &name, output),
-        Command::Locks => locks::locks(place, output),
+        Command::Locks { server } => locks::locks(Some(place), server, output),
         Command::Gc => changing::collect(place, output),
         Command::Verify => verify::verify(place, output),
         Command::AdjustTime { seconds } => changing::adjust_time(place, seconds, output),
+        Command::InitSql { driver, table } => sql::init_sql(driver, &table, output),
     }
 }

@@ -9,6 +9,7 @@ use crate::httpd::directive::{Commands, time};
 use crate::httpd::{Contexts, Directive, Place, Setter};
 use crate::session::time::MICROS;
 use crate::session::{CookieRule, Secrets, query};
+use crate::store::dbd::sql::Table;
 use crate::store::memory::layout::{LARGEST, SMALLEST};
 use crate::store::redis::is_redis;
 
@@ -31,7 +32,7 @@ pub static DIRECTIVES: [Directive<Config>; 31] = [
         c"SessionStore",
         NotHtaccess,
         Words(session_store),
-        c"file, dbm or memory[:size] (in SessionDir), redis://..., or stock: leave it to the stock store modules",
+        c"file, dbm or memory[:size] (in SessionDir), dbd[:table] (mod_dbd), redis://..., or stock: leave it to the stock store modules",
     ),
     row(
         c"SessionTimeout",
@@ -202,14 +203,19 @@ fn session_dir(config: &mut Config, word: &str, place: Place<'_>) -> Answer {
 
 fn session_store(config: &mut Config, words: &[&str], place: Place<'_>) -> Answer {
     let lower = words.first().map_or_else(String::new, |word| word.to_ascii_lowercase());
-    let kind = match (lower.as_str(), words) {
-        (_, [url, ..]) if is_redis(url) => StoreKind::Redis(RedisSource::parse(words, place)?.into()),
-        ("file", [_]) => StoreKind::File,
-        ("dbm", [_]) => StoreKind::Dbm,
-        ("memory", [_]) => StoreKind::Memory(DEFAULT_MEMORY),
-        ("stock", [_]) => StoreKind::Stock,
-        (other, [word]) if other.starts_with("memory:") => StoreKind::Memory(memory(&word["memory:".len()..], SMALLEST, LARGEST)?),
-        _ => return Err(format!("knows file, dbm, memory, redis://... and stock, not '{}'", words.join(" "))),
+    let (name, argument) = lower.split_once(':').map_or((lower.as_str(), None), |(name, argument)| (name, Some(argument)));
+    let kind = match (name, argument, words) {
+        (_, _, [url, ..]) if is_redis(url) => StoreKind::Redis(RedisSource::parse(words, place)?.into()),
+        ("file", None, [_]) => StoreKind::File,
+        ("dbm", None, [_]) => StoreKind::Dbm,
+        ("memory", None, [_]) => StoreKind::Memory(DEFAULT_MEMORY),
+        ("memory", Some(size), [_]) => StoreKind::Memory(memory(size, SMALLEST, LARGEST)?),
+        ("dbd", None, [_]) => StoreKind::Dbd(Table::default()),
+        ("dbd", Some(table), [_]) => StoreKind::Dbd(Table::parse(table).ok_or_else(|| {
+            format!("takes the name of a table behind 'dbd:', at most 40 lower-case letters, digits and _, not '{table}'")
+        })?),
+        ("stock", None, [_]) => StoreKind::Stock,
+        _ => return Err(format!("knows file, dbm, memory, dbd, redis://... and stock, not '{}'", words.join(" "))),
     };
     if kind != StoreKind::Stock {
         config.imply();

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use once_cell::sync::OnceCell;
 
 use super::redis::RedisSource;
+use crate::httpd::Server;
 use crate::store::Store;
+use crate::store::dbd::sql::Table;
 use crate::store::directory::Kind;
 
 /// The word of `SessionStore`.
@@ -19,6 +21,7 @@ pub enum StoreKind {
     Redis(Arc<RedisSource>),
     /// So many bytes of memory that all children share.
     Memory(u64),
+    Dbd(Table),
     /// The stock store modules answer.
     Stock,
 }
@@ -28,6 +31,7 @@ impl fmt::Display for StoreKind {
         f.write_str(match self {
             StoreKind::File => "file",
             StoreKind::Dbm => "dbm",
+            StoreKind::Dbd(_) => "dbd",
             StoreKind::Memory(_) => "memory",
             StoreKind::Redis(_) => "redis",
             StoreKind::Stock => "stock",
@@ -41,7 +45,12 @@ pub enum Location {
     File(PathBuf),
     Dbm(PathBuf),
     Redis(Arc<RedisSource>),
-    Memory { dir: PathBuf, bytes: u64 },
+    Memory {
+        dir: PathBuf,
+        bytes: u64,
+    },
+    /// In the database of a server; `None`: of whatever server serves.
+    Dbd(Table, Option<Server<'static>>),
 }
 
 impl Location {
@@ -52,6 +61,7 @@ impl Location {
             StoreKind::Dbm => Some(Location::Dbm(dir?.to_owned())),
             StoreKind::Redis(source) => Some(Location::Redis(Arc::clone(source))),
             StoreKind::Memory(bytes) => Some(Location::Memory { dir: dir?.to_owned(), bytes: *bytes }),
+            StoreKind::Dbd(table) => Some(Location::Dbd(table.clone(), None)),
             StoreKind::Stock => None,
         }
     }
@@ -62,7 +72,7 @@ impl Location {
             Location::File(dir) => Some((dir, Kind::File)),
             Location::Dbm(dir) => Some((dir, Kind::Dbm)),
             Location::Memory { dir, .. } => Some((dir, Kind::Memory)),
-            Location::Redis(_) => None,
+            Location::Dbd(..) | Location::Redis(_) => None,
         }
     }
 
@@ -79,7 +89,7 @@ impl Location {
     /// Why a file that it names cannot be used. `unprivileged`: what only root may read is not looked at.
     pub fn trouble(&self, unprivileged: bool) -> Option<&str> {
         match self {
-            Location::File(_) | Location::Dbm(_) | Location::Memory { .. } => None,
+            Location::File(_) | Location::Dbm(_) | Location::Memory { .. } | Location::Dbd(..) => None,
             Location::Redis(source) => source.trouble(unprivileged),
         }
     }
@@ -90,6 +100,7 @@ impl fmt::Display for Location {
         match self {
             Location::File(dir) | Location::Dbm(dir) | Location::Memory { dir, .. } => dir.display().fmt(f),
             Location::Redis(source) => source.target.fmt(f),
+            Location::Dbd(table, _) => write!(f, "dbd:{table}"),
         }
     }
 }
@@ -128,6 +139,14 @@ impl StorePlace {
 
     pub fn is_synced(&self) -> bool {
         self.is_synced.load(Ordering::Relaxed)
+    }
+
+    /// The same for a server: each virtual host may have a database of its own.
+    pub fn of_server(self: &Arc<StorePlace>, server: Server<'_>) -> Arc<StorePlace> {
+        match &self.location {
+            Location::Dbd(table, None) => StorePlace::of(&Location::Dbd(table.clone(), Some(server.for_life_of_configuration()))),
+            _ => Arc::clone(self),
+        }
     }
 
     pub fn is(&self, other: &StorePlace) -> bool {

@@ -8,6 +8,8 @@
 mod caching;
 mod clean;
 pub mod commit;
+mod dbd;
+mod dbd_start;
 mod elsewhere;
 pub mod events;
 pub mod lease;

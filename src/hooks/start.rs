@@ -8,26 +8,27 @@ use std::sync::Arc;
 
 use rustix::process::Uid;
 
-use super::{locks, memory};
+use super::{dbd_start as dbd, locks, memory};
 use crate::config::{Config, SecretSource, ServerConfig, StoreKind, StorePlace};
-use crate::httpd::directive::in_configuration;
+use crate::httpd::conftree::in_configuration;
 use crate::httpd::hook::{ChildHook, ConfigHook, EarlyHook};
 use crate::httpd::{Level, Pool, Server, Workers, is_first_reading, is_loaded, is_restart, report_panics_to, workers};
 use crate::store::Error;
 use crate::store::directory::{self, Examined, Kind, State};
 
 /// Every part of the configuration that may name a store: each server as a whole, and each of its sections within it.
-fn parts<'s>(server: Server<'s>) -> Vec<Config> {
+pub fn parts<'s>(server: Server<'s>) -> Vec<Config> {
     let Some(outer) = server.dir_config::<Config>() else { return Vec::new() };
     let sections = server.sections::<Config>().into_iter().map(|inner| Config::merge(outer, inner));
     std::iter::once(outer.clone()).chain(sections).collect()
 }
 
-/// The places of all stores of ours, each directory once.
+/// The places of all stores of ours, each directory and each database once.
 pub fn places(server: Server<'_>) -> Vec<Arc<StorePlace>> {
     let mut found: Vec<Arc<StorePlace>> = Vec::new();
-    for part in server.and_following().flat_map(parts) {
-        let Some(place) = part.own_store().cloned() else { continue };
+    for (host, part) in server.and_following().flat_map(|host| parts(host).into_iter().map(move |part| (host, part))) {
+        let Some(place) = part.own_store() else { continue };
+        let place = place.of_server(dbd::host(server, host));
         if part.sync == Some(true) {
             place.sync();
         }
@@ -78,14 +79,16 @@ impl EarlyHook for Register {
 pub struct Check;
 
 impl ConfigHook for Check {
-    fn run(_pool: Pool<'_>, server: Server<'_>) -> Result<(), ()> {
-        memory::check(server, &places(server))?;
+    fn run(pool: Pool<'_>, server: Server<'_>) -> Result<(), ()> {
+        let places = places(server);
+        memory::check(server, &places)?;
         for host in server.and_following() {
             contradictions(host)?;
         }
-        if !places(server).is_empty() {
+        if !places.is_empty() {
             two_stores_in_one_directory(server)?;
             locks::check(server)?;
+            dbd::check(pool, server, &places)?;
         }
         if !directories(server).is_empty() {
             changing_users(server)?;
@@ -203,8 +206,8 @@ impl ConfigHook for Prepare {
         if is_first_reading() {
             return Ok(());
         }
-        let directories = directories(server);
-        if !places(server).is_empty() {
+        let (places, directories) = (places(server), directories(server));
+        if !places.is_empty() {
             pool.adopt(locks::Farewell(std::process::id()));
             let prepared = locks::prepare(server, &server_config(server));
             if !is_restart() {
@@ -218,13 +221,14 @@ impl ConfigHook for Prepare {
             }
         }
         mod_session_crypto(server);
+        dbd::prepare(pool, server, &places);
         for (dir, kind) in directories {
             match examine(&dir, kind, true) {
                 Ok(found) => found.warning.iter().for_each(|warning| server.log(Level::Warning, format_args!("{warning}"))),
                 Err(error) => server.log(Level::Error, format_args!("{error}; sessions there fail until that is mended")),
             }
         }
-        let prepared = memory::prepare(server, &places(server));
+        let prepared = memory::prepare(server, &places);
         if is_restart() { Ok(()) } else { prepared }
     }
 }

@@ -4,8 +4,11 @@ use crate::config::{Location, Settings, StorePlace};
 use crate::httpd::mpm;
 use crate::repository::Repository;
 use crate::store::Store;
+use crate::store::dbd::DbdStore;
 use crate::store::dbm::DbmStore;
 use crate::store::file::FileStore;
+
+use super::dbd::ModDbd;
 
 pub fn store(place: &StorePlace) -> &dyn Store {
     place.store(|location| open(location, place))
@@ -17,6 +20,7 @@ fn open(location: &Location, place: &StorePlace) -> Box<dyn Store> {
         Location::Dbm(dir) => Box::new(DbmStore::new(dir.clone()).readers(readers()).synced(place.is_synced())),
         Location::Redis(source) => Box::new(super::redis::open(source)),
         Location::Memory { dir, bytes } => super::memory::open(dir, *bytes),
+        Location::Dbd(table, server) => Box::new(DbdStore::new(ModDbd::new(*server), table.clone())),
     }
 }
 

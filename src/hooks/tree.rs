@@ -216,7 +216,9 @@ pub fn is_ours(request: Request<'_>) -> bool {
 /// What holds for a request, if sessions of ours are on.
 pub fn settings(request: Request<'_>) -> Option<Settings> {
     let config = request.dir_config::<Config>().filter(|_| is_ours(request))?;
-    config.settings(request.server().name())
+    let mut settings = config.settings(request.server().name())?;
+    settings.place = settings.place.of_server(request.server());
+    Some(settings)
 }
 
 /// What the settings of a request come from: equal origins mean equal settings.

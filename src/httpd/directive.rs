@@ -95,27 +95,6 @@ pub fn time(place: Place<'_>, text: &str) -> Option<u64> {
     if status == ffi::APR_SUCCESS as ffi::apr_status_t { u64::try_from(micros).ok() } else { None }
 }
 
-/// The arguments of all directives of a name, in their order, as the configuration is being read.
-pub fn in_configuration(name: &str) -> Vec<String> {
-    fn walk(mut directive: *const ffi::ap_directive_t, name: &str, found: &mut Vec<String>) {
-        // SAFETY: the tree of the configuration that was just read: nodes with NUL-terminated texts, siblings and children, or null.
-        while let Some(node) = unsafe { directive.as_ref() } {
-            unsafe {
-                if !node.directive.is_null() && CStr::from_ptr(node.directive).to_bytes().eq_ignore_ascii_case(name.as_bytes()) {
-                    let arguments = if node.args.is_null() { c"" } else { CStr::from_ptr(node.args) };
-                    found.push(arguments.to_string_lossy().into_owned());
-                }
-            }
-            walk(node.first_child, name, found);
-            directive = node.next;
-        }
-    }
-    let mut found = Vec::new();
-    // SAFETY: written by the thread that reads the configuration, which this is.
-    walk(unsafe { ffi::ap_conftree }, name, &mut found);
-    found
-}
-
 /// The table that a module record points to.
 #[repr(transparent)]
 pub struct Commands<const N: usize>([ffi::command_rec; N]);

@@ -6,6 +6,8 @@
 
 pub mod authz;
 pub mod config;
+pub mod conftree;
+pub mod dbd;
 pub mod directive;
 pub mod expr;
 pub mod ffi;
@@ -17,6 +19,7 @@ pub mod mpm;
 pub mod mutex;
 mod optional;
 mod pool;
+pub mod probe;
 mod record;
 mod request;
 pub mod retained;

@@ -145,7 +145,7 @@ fn checked(status: ffi::apr_status_t) -> Result<(), String> {
 /// The mechanism that the `Mutex` directives of the configuration name for a type, if they do: `posixsem`, `file:/path`.
 pub fn configured_mechanism(name: &str) -> Option<String> {
     let (mut of_default, mut of_type) = (None, None);
-    for arguments in super::directive::in_configuration("Mutex") {
+    for arguments in super::conftree::in_configuration("Mutex") {
         let mut words = arguments.split_ascii_whitespace();
         let Some(mechanism) = words.next().map(|word| word.trim_matches('"').to_owned()) else { continue };
         let names: Vec<_> = words.filter(|word| !word.eq_ignore_ascii_case("OmitPID")).collect();

@@ -43,6 +43,17 @@ impl<'p> Pool<'p> {
         value
     }
 
+    /// Puts a value without a destructor into the pool.
+    pub fn place<T: Copy>(self, value: T) -> *mut T {
+        const { assert!(align_of::<T>() <= 8) };
+        // SAFETY: apr_palloc answers memory of this size, aligned to 8 bytes.
+        unsafe {
+            let place = ffi::apr_palloc(self.raw, size_of::<T>() as ffi::apr_size_t).cast::<T>();
+            place.write(value);
+            place
+        }
+    }
+
     /// Text that C may keep. A NUL in it ends it there.
     pub fn text(self, text: &str) -> &'p CStr {
         // SAFETY: apr_pstrmemdup copies `len` bytes and adds the NUL.
@@ -59,5 +70,37 @@ impl<'p> Pool<'p> {
             }
             array
         }
+    }
+}
+
+/// A pool of our own, which ends when it is dropped.
+pub struct OwnPool(*mut ffi::apr_pool_t);
+
+impl OwnPool {
+    pub fn new() -> OwnPool {
+        OwnPool::below_raw(std::ptr::null_mut())
+    }
+
+    /// One that ends before another.
+    pub fn below(other: &OwnPool) -> OwnPool {
+        OwnPool::below_raw(other.0)
+    }
+
+    fn below_raw(parent: *mut ffi::apr_pool_t) -> OwnPool {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: the parent is alive, or null for the root of all pools, which has a mutex. APR ends the process if there is no memory.
+        unsafe { ffi::apr_pool_create_ex(&raw mut raw, parent, None, std::ptr::null_mut()) };
+        OwnPool(raw)
+    }
+
+    pub fn get(&self) -> Pool<'_> {
+        Pool { raw: self.0, owner: PhantomData }
+    }
+}
+
+impl Drop for OwnPool {
+    fn drop(&mut self) {
+        // SAFETY: made above, and destroyed once.
+        unsafe { ffi::apr_pool_destroy(self.0) };
     }
 }

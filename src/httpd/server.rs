@@ -8,7 +8,7 @@ use rustix::process::{Gid, Uid};
 use super::config::SectionConfig;
 use super::{Pool, config, ffi};
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Server<'s> {
     raw: *mut ffi::server_rec,
     owner: PhantomData<&'s ()>,
@@ -36,6 +36,18 @@ impl<'s> Server<'s> {
         unsafe {
             let name = (*self.raw).server_hostname;
             if name.is_null() { b"" } else { CStr::from_ptr(name).to_bytes() }
+        }
+    }
+
+    /// Whether its virtual host begins at this line of this file.
+    pub(super) fn is_defined_at(self, file: *const std::ffi::c_char, line: c_int) -> bool {
+        // SAFETY: texts of the configuration, or null for the main server.
+        unsafe {
+            let (defined, number) = ((*self.raw).defn_name, (*self.raw).defn_line_number);
+            !file.is_null()
+                && !defined.is_null()
+                && number == u32::try_from(line).unwrap_or(0)
+                && CStr::from_ptr(defined) == CStr::from_ptr(file)
         }
     }
 
@@ -68,6 +80,11 @@ impl<'s> Server<'s> {
                 .filter_map(|vector| config::of_section(vector))
                 .collect()
         }
+    }
+
+    /// For what is configured itself: a server and all that is said of it end together.
+    pub fn for_life_of_configuration(self) -> Server<'static> {
+        Server { raw: self.raw, owner: PhantomData }
     }
 
     /// Keeps a child's server for as long as the child lives.

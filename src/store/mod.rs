@@ -2,6 +2,7 @@
 //! expiry rules live above them, once.
 #![forbid(unsafe_code)]
 
+pub mod dbd;
 #[cfg(feature = "dbm")]
 pub mod dbm;
 pub mod directory;
@@ -12,7 +13,7 @@ pub mod memory;
 pub mod redis;
 
 #[cfg(test)]
-mod conformance;
+pub mod conformance;
 
 use std::path::PathBuf;
 use std::time::Duration;

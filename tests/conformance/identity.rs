@@ -126,7 +126,8 @@ fn a_signed_cookie_is_verified_and_keys_can_be_changed(subject: &Subject) {
     let [first, second, third] = KEYS;
     let mut server = subject.server(&format!("SessionSecret {first}"));
     let configure = |server: &mut Server, keys: &str| {
-        server.reconfigure(&format!("{}\nSessionSecret {keys}\n", subject.conf()));
+        let conf = server.conf();
+        server.reconfigure(&format!("{conf}\nSessionSecret {keys}\n"));
         let old = server.children();
         server.graceful();
         wait_for("the old children to leave", || old.iter().all(|pid| !server.children().contains(pid)).then_some(()));

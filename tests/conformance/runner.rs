@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::subject::{Address, Needs, STORES, Subject};
+use crate::subject::{Address, Needs, STORES, Store, Subject};
 use crate::support::Mpm;
 use crate::watch::{Failure, Metronome, caught, keep_panics, ms};
 
@@ -101,7 +101,7 @@ impl Wanted {
         }
         let has = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(name));
         let stores = STORES.iter().filter(|store| has(&self.store, store.name));
-        let of = |store| Mpm::ALL.map(|mpm| (store, mpm));
+        let of = |store: &'static Store| if self.mpm.is_some() { &Mpm::ALL } else { store.mpms() }.iter().map(move |mpm| (store, *mpm));
         let all = stores.flat_map(of).filter(|(_, mpm)| has(&self.mpm, &format!("{mpm:?}")));
         all.map(|(store, mpm)| Subject::Ours(store, mpm)).collect()
     }

@@ -4,8 +4,10 @@ use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
 use mod_session_rs::session::{Id, Key, Scope};
+use mod_session_rs::store::dbd::sql::Engine;
 use mod_session_rs::store::redis::RedisStore;
 
+use crate::support::sql::Database;
 use crate::support::{Httpd, Mpm, Response, Setup, sessions};
 use crate::visitor::Visitor;
 
@@ -21,7 +23,7 @@ pub struct Store {
     with: fn(Setup) -> Setup,
 }
 
-pub const STORES: [Store; 4] = [
+pub const STORES: [Store; 7] = [
     Store { name: "file", conf: "SessionDir @DIR@", is_files: true, cleans_itself: false, with: |setup| setup },
     Store { name: "dbm", conf: "SessionDir @DIR@\nSessionStore dbm", is_files: false, cleans_itself: false, with: |setup| setup },
     Store { name: "memory", conf: "SessionDir @DIR@\nSessionStore memory:16M", is_files: false, cleans_itself: false, with: |setup| setup },
@@ -32,7 +34,25 @@ pub const STORES: [Store; 4] = [
         cleans_itself: true,
         with: |setup| setup.with_redis(&[]),
     },
+    Store { name: "dbd-sqlite", conf: "", is_files: false, cleans_itself: false, with: |setup| in_database(setup, Engine::Sqlite) },
+    Store { name: "dbd-pgsql", conf: "", is_files: false, cleans_itself: false, with: |setup| in_database(setup, Engine::Postgres) },
+    Store { name: "dbd-mariadb", conf: "", is_files: false, cleans_itself: false, with: |setup| in_database(setup, Engine::Mysql) },
 ];
+
+fn in_database(setup: Setup, engine: Engine) -> Setup {
+    let database = Database::new(engine, setup.root());
+    setup.database(database)
+}
+
+impl Store {
+    /// Where it is tried if nothing else is asked for: what depends on the MPM is above the stores.
+    pub fn mpms(&self) -> &'static [Mpm] {
+        if self.is_files { &Mpm::ALL } else { &[Mpm::Event] }
+    }
+}
+
+/// The page reads and writes through the C interface only, so it needs no notes.
+const PAGE: &str = "<Location /conform>\nSessionNotes Off\n</Location>";
 
 /// What a case cannot do without, each with all before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,13 +161,7 @@ impl Subject {
     /// For what else a case wants to set up.
     pub fn setup(&self, conf: &str) -> Setup {
         let Subject::Ours(store, mpm) = self else { panic!("this case needs power over the server") };
-        (store.with)(Httpd::with(*mpm)).conf(&self.conf()).conf(conf)
-    }
-
-    /// What every configuration begins with. The page reads and writes through the C interface only, so it needs no notes.
-    pub fn conf(&self) -> String {
-        let Subject::Ours(store, _) = self else { panic!("this case needs power over the server") };
-        format!("{}\n<Location /conform>\nSessionNotes Off\n</Location>", store.conf)
+        (store.with)(Httpd::with(*mpm)).conf(store.conf).conf(PAGE).conf(conf)
     }
 
     pub fn start(setup: Setup) -> Server {
@@ -158,6 +172,12 @@ impl Subject {
 }
 
 impl Server {
+    /// What one of ours is configured with, whatever the case.
+    pub fn conf(&self) -> String {
+        let store = self.database().map_or_else(|| "SessionDir @DIR@\n".to_owned(), Database::conf);
+        store + PAGE
+    }
+
     /// Somebody who was never here.
     pub fn visitor(&self) -> Visitor {
         self.visitor_of(&self.address.page)
@@ -209,13 +229,15 @@ impl Server {
         self.adjust_time(-i64::from(seconds));
     }
 
-    /// Shifts the times of all sessions.
+    /// Shifts all times of all sessions.
     pub fn adjust_time(&self, seconds: i64) {
         let socket = self.root().join("redis/sock");
-        if socket.exists() {
-            sessions::shift(&RedisStore::open(&[&format!("redis+unix://{}", socket.display())]).expect("a store"), seconds);
-        } else {
-            sessions::adjust_time(&self.dir(), seconds);
+        match self.database() {
+            Some(database) => database.adjust_time(seconds),
+            None if socket.exists() => {
+                sessions::shift(&RedisStore::open(&[&format!("redis+unix://{}", socket.display())]).expect("a store"), seconds);
+            }
+            None => sessions::adjust_time(&self.dir(), seconds),
         }
     }
 

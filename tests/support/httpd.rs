@@ -12,7 +12,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use super::{Client, Mpm, Response, Setup, log, poll};
+use super::{Client, Mpm, Response, Setup, log, poll, sql::Database};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -62,6 +62,11 @@ impl Httpd {
     /// The session directory, `@DIR@` in the configuration.
     pub fn dir(&self) -> PathBuf {
         self.setup.dir()
+    }
+
+    /// What `Setup::database` was told.
+    pub fn database(&self) -> Option<&Database> {
+        self.setup.database.as_ref()
     }
 
     /// Of the parent.

@@ -30,6 +30,7 @@ pub mod memory;
 pub mod redis;
 pub mod sessions;
 mod setup;
+pub mod sql;
 
 #[allow(unused_imports)]
 pub use self::{

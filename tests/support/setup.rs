@@ -16,6 +16,7 @@ use super::{
     Mpm,
     apxs::{self, Installed},
     redis::Redis,
+    sql::Database,
 };
 
 /// Loaded in every server. Those linked into the program are skipped; which ones these are, each distribution decides.
@@ -78,6 +79,7 @@ pub struct Setup {
     /// Servers that ours needs, ended after it.
     companions: Vec<Box<dyn Any + Send + Sync>>,
     pub(super) environment: Vec<(String, String)>,
+    pub(super) database: Option<Database>,
 }
 
 impl Setup {
@@ -96,6 +98,7 @@ impl Setup {
             expected: Vec::new(),
             companions: Vec::new(),
             environment: Vec::new(),
+            database: None,
         };
         fs::create_dir(setup.root().join("htdocs")).expect("the document root");
         setup
@@ -129,6 +132,13 @@ impl Setup {
     /// Loads that file in place of the module under test.
     pub fn session_module(mut self, file: &Path) -> Setup {
         self.session = apxs::load_line("session", file);
+        self
+    }
+
+    /// Keeps the sessions in a table.
+    pub fn database(mut self, database: Database) -> Setup {
+        self = self.module("dbd").conf(&database.conf());
+        self.database = Some(database);
         self
     }
 

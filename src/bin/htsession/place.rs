@@ -7,21 +7,26 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mod_session_rs::store::Store;
+use mod_session_rs::store::dbd::sql::Table;
 use mod_session_rs::store::dbm::DbmStore;
 use mod_session_rs::store::directory::{self, Kind, State};
 use mod_session_rs::store::file::FileStore;
 use mod_session_rs::store::memory::Snapshot;
+use mod_session_rs::store::redis::{RedisStore, Target, is_redis};
 use rustix::process::geteuid;
 
 use crate::failure::Failure;
+use crate::sql;
 
 /// What `--store` says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Word {
     /// A directory with this store; `None`: with the one that its marker names.
     Directory(Option<Kind>),
-    /// Sessions that are out of reach from here; the text says why, and what to do instead.
-    Elsewhere(&'static str),
+    /// The words of `SessionStore`, in one.
+    Redis(String),
+    /// Out of reach from here.
+    Dbd(Table),
 }
 
 impl Word {
@@ -30,13 +35,13 @@ impl Word {
             "file" => Ok(Word::Directory(Some(Kind::File))),
             "dbm" => Ok(Word::Directory(Some(Kind::Dbm))),
             "memory" => Ok(Word::Directory(Some(Kind::Memory))),
-            "dbd" => Ok(Word::Elsewhere("the sessions of SessionStore dbd are in its database; use the client of that")),
-            _ => Err("the stores are file, dbm and memory".to_owned()),
+            "dbd" => Ok(Word::Dbd(Table::default())),
+            _ if is_redis(word) => Ok(Word::Redis(word.to_owned())),
+            _ => match word.strip_prefix("dbd:") {
+                Some(name) => sql::table(name).map(Word::Dbd),
+                None => Err("the stores are file, dbm, memory, dbd and redis://...".to_owned()),
+            },
         }
-    }
-
-    pub fn needs_directory(self) -> bool {
-        matches!(self, Word::Directory(_))
     }
 }
 
@@ -59,12 +64,20 @@ pub struct Place {
 }
 
 impl Place {
-    pub fn open(word: Word, dir: Option<&Path>, access: Access) -> Result<Place, Failure> {
+    pub fn open(word: &Word, dir: Option<&Path>, access: Access) -> Result<Place, Failure> {
         match (word, dir) {
-            (Word::Directory(kind), Some(dir)) => Place::open_directory(dir, kind, access),
+            (Word::Directory(kind), Some(dir)) => Place::open_directory(dir, *kind, access),
             (Word::Directory(_), None) => Err(Failure::Explained("--dir is missing".to_owned())),
-            (Word::Elsewhere(why), _) => Err(Failure::Explained(why.to_owned())),
+            (Word::Dbd(table), _) => Err(sql::elsewhere(table)),
+            (Word::Redis(words), _) => Place::open_redis(words),
         }
+    }
+
+    fn open_redis(words: &str) -> Result<Place, Failure> {
+        let words: Vec<_> = words.split_whitespace().collect();
+        let name = Target::parse(&words).map_err(Failure::Explained)?.to_string();
+        let store = Box::new(RedisStore::open(&words).map_err(Failure::Explained)?);
+        Ok(Place { name, store, directory: None, empty: false, warning: None })
     }
 
     fn open_directory(dir: &Path, kind: Option<Kind>, access: Access) -> Result<Place, Failure> {
