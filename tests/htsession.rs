@@ -5,6 +5,11 @@
 mod dbm;
 #[path = "htsession/owner.rs"]
 mod owner;
+#[path = "htsession/redis.rs"]
+mod redis;
+#[path = "support/redis.rs"]
+#[allow(dead_code, reason = "other programs use the rest")]
+mod redis_server;
 #[path = "htsession/room.rs"]
 mod room;
 

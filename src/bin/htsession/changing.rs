@@ -23,9 +23,9 @@ struct Killed {
 }
 
 impl Killed {
-    /// Ends a session wherever it has moved meanwhile. What an administrator ended stays ended after a crash of the machine.
+    /// Ends a session wherever it has moved meanwhile.
     fn end(&mut self, place: &Place, key: &Key, incarnation: u64) -> Result<(), Failure> {
-        match end(&*place.store, *key, incarnation, Durability::Machine, &mut |_| {})? {
+        match end(&*place.store, *key, incarnation, place.durability, &mut |_| {})? {
             Ended::At(_) => self.killed += 1,
             Ended::PutAside(_) => self.put_aside += 1,
             Ended::Before => {}
@@ -35,7 +35,7 @@ impl Killed {
 
     /// Takes a record away that cannot be read.
     fn remove(&mut self, place: &Place, key: &Key) -> Result<(), Failure> {
-        match place.store.update(key, Durability::Machine, &mut |_| Change::Delete) {
+        match place.store.update(key, place.durability, &mut |_| Change::Delete) {
             Ok(Outcome::Deleted) => self.killed += 1,
             Ok(_) => {}
             Err(Error::Corrupt(_)) => {

@@ -6,13 +6,13 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mod_session_rs::store::Store;
 use mod_session_rs::store::dbd::sql::Table;
 use mod_session_rs::store::dbm::DbmStore;
 use mod_session_rs::store::directory::{self, Kind, State};
 use mod_session_rs::store::file::FileStore;
 use mod_session_rs::store::memory::Snapshot;
 use mod_session_rs::store::redis::{RedisStore, Target, is_redis};
+use mod_session_rs::store::{Durability, Store};
 use rustix::process::geteuid;
 
 use crate::failure::Failure;
@@ -61,6 +61,8 @@ pub struct Place {
     /// An empty directory, which no server has used yet: there is nothing in it, and nothing may be put into it.
     pub empty: bool,
     pub warning: Option<String>,
+    /// Of what an administrator ends: it stays ended after a crash of the machine, as far as that is ours to say.
+    pub durability: Durability,
 }
 
 impl Place {
@@ -77,7 +79,7 @@ impl Place {
         let words: Vec<_> = words.split_whitespace().collect();
         let name = Target::parse(&words).map_err(Failure::Explained)?.to_string();
         let store = Box::new(RedisStore::open(&words).map_err(Failure::Explained)?);
-        Ok(Place { name, store, directory: None, empty: false, warning: None })
+        Ok(Place { name, store, directory: None, empty: false, warning: None, durability: Durability::Process })
     }
 
     fn open_directory(dir: &Path, kind: Option<Kind>, access: Access) -> Result<Place, Failure> {
@@ -114,7 +116,14 @@ impl Place {
             (State::Ours, Kind::Memory) => Box::new(Snapshot::take(&dir).map_err(|error| Failure::Store(error).at(&name))?),
         };
         let kind = if found.state == State::Empty { Kind::File } else { kind };
-        Ok(Place { name, store, directory: Some((dir, kind)), empty: found.state == State::Empty, warning: found.warning })
+        Ok(Place {
+            name,
+            store,
+            directory: Some((dir, kind)),
+            empty: found.state == State::Empty,
+            warning: found.warning,
+            durability: Durability::Machine,
+        })
     }
 }
 
