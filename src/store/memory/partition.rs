@@ -83,7 +83,7 @@ impl<'m> Partition<'m> {
         &self.words[FREE + class]
     }
 
-    fn used(&self, class: usize) -> &'m AtomicU64 {
+    pub fn used(&self, class: usize) -> &'m AtomicU64 {
         &self.words[USED + class]
     }
 
@@ -140,6 +140,11 @@ impl<'m> Partition<'m> {
         } else if get(self.free(class)) > blocks_per_page(class) as u64 {
             self.release(class, page);
         }
+    }
+
+    /// Whether records of a class could not be written anew.
+    pub fn has_no_spare(&self, class: usize) -> bool {
+        get(self.used(class)) > 0 && get(self.free(class)) == 0
     }
 
     /// One block more or less is free.
