@@ -74,6 +74,19 @@ fn the_last_write_gives_the_lease_back_to_whoever_waits_for_it() {
 }
 
 #[test]
+fn who_writes_in_another_thread_gives_back_nothing_that_he_does_not_hold() {
+    let redis = Redis::start(&[]);
+    let [one, two] = [1, 2].map(|n| process(&redis, n, Timing::default()));
+    one.create(&key(1), &blob(u64::MAX, b"1"), Durability::Process).unwrap();
+    let mut lease = ask(&one, 0).unwrap();
+    lease.ends_with_next_write();
+    std::thread::scope(|scope| scope.spawn(|| write(&one, &key(1), blob(u64::MAX, b"2")).unwrap()).join().unwrap());
+    assert!(held_by(ask(&two, 0)).starts_with("server 1"), "the holder has not written yet");
+    write(&one, &key(1), blob(u64::MAX, b"3")).unwrap();
+    assert!(give(ask(&two, 0).unwrap()) && lease.give_back());
+}
+
+#[test]
 fn who_writes_without_the_lease_that_was_lost_is_told() {
     let redis = Redis::start(&[]);
     let [one, two] = [1, 2].map(|n| process(&redis, n, Timing::default()));
