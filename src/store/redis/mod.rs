@@ -38,7 +38,7 @@ pub use lease::{Host, Timing};
 use pool::{Link, Pool};
 use recent::Recent;
 pub use renew::Spawn;
-pub use target::{Paths, Peer, Target, is_redis};
+pub use target::{Paths, Peer, Target, is_redis, without_login};
 use write::{Answer, Write};
 
 /// An update that others came before so often is given up.
