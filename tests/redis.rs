@@ -108,14 +108,24 @@ fn who_lost_a_lease_merges_and_the_log_says_so() {
     let redis = Redis::start(&[]);
     let one = setup(Mpm::Event, &redis.url()).expect_log("taken over while this request held it").start();
     let two = setup(Mpm::Event, &redis.url()).start();
-    let mut here = member(&one);
-    let slow = here.clone().begin("/conform?add=n:1&set=here:1&sleep=1000");
-    let lease = wait_for("the lease", || Some(redis.cli(&["KEYS", "msrs1:lease:*"])).filter(|name| !name.is_empty()));
-    assert_eq!(redis.cli(&["DEL", &lease]), "1");
-    assert_eq!(at(&two, &here).get("/conform?incr=n&set=there:1").line("incr"), "1");
-    slow.finish();
-    one.wait_for_log("taken over while this request held it; what it changed was merged");
-    assert_eq!(here.get("/conform?look&all").line("all"), "here=1 n=2 there=1");
+    for (before, end) in ["", "&unlock"].into_iter().enumerate() {
+        let mut here = member(&one);
+        let slow = here.clone().begin(&format!("/conform?add=n:1&set=here:1&sleep=1000{end}"));
+        let lease = wait_for("the lease", || Some(redis.cli(&["KEYS", "msrs1:lease:*"])).filter(|name| !name.is_empty()));
+        assert_eq!(redis.cli(&["DEL", &lease]), "1");
+        assert_eq!(at(&two, &here).get("/conform?incr=n&set=there:1").line("incr"), "1");
+        slow.finish();
+        let told = || one.log_lines_with("taken over while this request held it; what it changed was merged").len();
+        wait_for("the log", || (told() == before + 1).then_some(()));
+        assert_eq!(here.get("/conform?look&all").line("all"), "here=1 n=2 there=1");
+    }
+}
+
+#[test]
+fn a_session_that_is_locked_before_it_is_stored_is_found_afterwards() {
+    let redis = Redis::start(&[]);
+    let response = setup(Mpm::Event, &redis.url()).start().get("/capi?open=create&lock&set_int=n:1&save&load&get_int=n");
+    assert_eq!((response.line("load"), response.line("get_int")), ("OK", "OK 1"));
 }
 
 fn nothing_is_connected_before_a_child_needs_it(mpm: Mpm) {

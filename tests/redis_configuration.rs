@@ -38,8 +38,10 @@ fn an_error_names_directive_value_and_remedy_and_no_password() {
         ("SessionStore redis://h ca=x", ["SessionStore", "redis://h", "rediss://"]),
         ("SessionStore rediss://h cert=x", ["SessionStore", "rediss://h", "key=file"]),
         ("SessionStore redis://:hidden@h passwordfile=x", ["SessionStore", "redis://h", "given twice"]),
-        ("SessionStore file redis://h", ["SessionStore", "file redis://h", "knows file, redis://"]),
-        ("SessionStore paper", ["SessionStore", "paper", "knows file, redis://"]),
+        ("SessionStore file redis://h", ["SessionStore", "file redis://h", "dbd, redis://"]),
+        ("SessionStore paper", ["SessionStore", "paper", "dbd, redis://"]),
+        ("SessionStore radis://u:hidden@h", ["SessionStore", "radis:...@h", "dbd, redis://"]),
+        ("SessionStore redis:/u:hidden@h", ["SessionStore", "redis:...@h", "dbd, redis://"]),
     ] {
         let said = refused(&setup(line));
         assert!(parts.iter().all(|part| said.contains(part)) && !said.contains("hidden"), "{line}: {said}");
@@ -47,6 +49,8 @@ fn an_error_names_directive_value_and_remedy_and_no_password() {
     }
     let two = "SessionStore redis://:hidden@h\n<Location /x>\nSessionStore redis://h/1\n</Location>";
     let said = refused(&setup(two));
+    let other = "SessionStore redis://h\n<Location /x>\nSessionStore redis://h prefix=x:\n</Location>";
+    assert!(refused(&setup(other)).contains("SessionStore redis://h:6379 and SessionStore redis://h:6379 prefix=x: of one host"));
     assert!(
         said.contains("SessionStore redis://h:6379 and SessionStore redis://h:6379/1 of one host") && !said.contains("hidden"),
         "{said}"
@@ -132,6 +136,7 @@ fn sessions_go_over_tls_with_a_certificate_of_the_client() {
 #[test]
 fn where_each_request_has_a_user_of_its_own_redis_is_no_trouble() {
     let redis = Redis::start(&[]);
-    let httpd = setup(&format!("SessionStore {}", redis.url())).of_ours("ruid2").start();
+    // Valkey by its own name is the same.
+    let httpd = setup(&format!("SessionStore {}", redis.url().replacen("redis", "valkey", 1))).of_ours("ruid2").start();
     assert_eq!(httpd.client().get("/conform?incr=n&save").line("save"), "ok");
 }

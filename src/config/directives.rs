@@ -11,7 +11,7 @@ use crate::session::time::MICROS;
 use crate::session::{CookieRule, Secrets, query};
 use crate::store::dbd::sql::Table;
 use crate::store::memory::layout::{LARGEST, SMALLEST};
-use crate::store::redis::is_redis;
+use crate::store::redis::{is_redis, without_login};
 
 use Contexts::{Everywhere, NotHtaccess, ServerOnly};
 use Setter::{Flag, One, Words};
@@ -215,7 +215,10 @@ fn session_store(config: &mut Config, words: &[&str], place: Place<'_>) -> Answe
             format!("takes the name of a table behind 'dbd:', at most 40 lower-case letters, digits and _, not '{table}'")
         })?),
         ("stock", None, [_]) => StoreKind::Stock,
-        _ => return Err(format!("knows file, dbm, memory, dbd, redis://... and stock, not '{}'", words.join(" "))),
+        _ => {
+            let shown: Vec<_> = words.iter().map(|word| without_login(word)).collect();
+            return Err(format!("knows file, dbm, memory, dbd, redis://... and stock, not '{}'", shown.join(" ")));
+        }
     };
     if kind != StoreKind::Stock {
         config.imply();

@@ -99,7 +99,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::File(dir) | Location::Dbm(dir) | Location::Memory { dir, .. } => dir.display().fmt(f),
-            Location::Redis(source) => source.target.fmt(f),
+            Location::Redis(source) => source.target.whole().fmt(f),
             Location::Dbd(table, _) => write!(f, "dbd:{table}"),
         }
     }

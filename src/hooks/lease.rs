@@ -90,8 +90,21 @@ impl Holdings {
         self.held.iter_mut().filter_map(|held| held.shared.as_mut()).for_each(|shared| shared.ends_with_next_write());
     }
 
-    pub fn drop_one(&mut self, key: &Key) {
-        self.held.retain(|held| held.key != *key);
+    pub fn drop_one(&mut self, key: &Key, request: Request<'_>) {
+        if let Some(at) = self.held.iter().position(|held| held.key == *key) {
+            give_back(self.held.remove(at), request);
+        }
+    }
+}
+
+/// Gives one back; what changed under it was stored.
+fn give_back(mut held: Held, request: Request<'_>) {
+    if !held.give_back() {
+        let session = held.key.reference();
+        request.log(
+            Level::Warning,
+            format_args!("session {session}: its lease was taken over while this request held it; what it changed was merged"),
+        );
     }
 }
 
@@ -248,13 +261,5 @@ pub fn end(tree: &mut Tree, request: Request<'_>) {
 
 /// Gives every lease back; what changed was stored.
 pub fn release_all(tree: &mut Tree, request: Request<'_>) {
-    for mut held in tree.leases.held.drain(..) {
-        if !held.give_back() {
-            let session = held.key.reference();
-            request.log(
-                Level::Warning,
-                format_args!("session {session}: its lease was taken over while this request held it; what it changed was merged"),
-            );
-        }
-    }
+    tree.leases.held.drain(..).for_each(|held| give_back(held, request));
 }

@@ -1,13 +1,19 @@
 //! Making a connection: to the server that the words name, or to the primary that a sentinel names now.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::redis::{
     Client, ClientTlsConfig, Cmd, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisConnectionInfo,
     RedisError, RedisResult, TlsCertificates, Value,
 };
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
+use super::pool::remedy;
 use super::target::{Paths, Peer, Target};
 
 /// A server that is there takes a connection within this, also where the first packet is lost, which is sent again after a second.
@@ -67,7 +73,10 @@ impl Connector {
     pub fn connect(&self) -> RedisResult<Connection> {
         match &self.target.peer {
             Peer::Tcp(host, port) => open(ConnectionAddr::Tcp(host.clone(), *port), self.settings()),
-            Peer::Unix(path) => open(ConnectionAddr::Unix(path.clone()), self.settings()),
+            Peer::Unix(path) => {
+                knock(path)?;
+                open(ConnectionAddr::Unix(path.clone()), self.settings())
+            }
             Peer::Tls(host, port) => self.open_tls(host, *port),
             Peer::Sentinel(sentinels, service) => self.open_primary(sentinels, service),
         }
@@ -107,7 +116,8 @@ impl Connector {
                     return Ok(connection);
                 }
                 Err(error) => {
-                    let why = RedisError::from((ErrorKind::Client, "sentinel", format!("{host}:{port}: {error}")));
+                    let why = format!("{host}:{port}: {error}{}", remedy(&error));
+                    let why = RedisError::from((ErrorKind::Client, "sentinel", why));
                     trouble.get_or_insert(why);
                 }
             }
@@ -135,6 +145,26 @@ fn info(addr: ConnectionAddr, settings: RedisConnectionInfo) -> RedisResult<Conn
 
 fn open(addr: ConnectionAddr, settings: RedisConnectionInfo) -> RedisResult<Connection> {
     timed(Client::open(info(addr, settings)?)?.get_connection_with_timeout(CONNECT)?)
+}
+
+/// Sees whether a server behind a socket takes connections and answers, whatever it says. To connect has no time-out there: once the queue of a
+/// server that stands still is full, it would take as long as that.
+fn knock(path: &Path) -> std::io::Result<()> {
+    let (address, end) = (SocketAddrUnix::new(path)?, Instant::now() + CONNECT);
+    let socket = loop {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
+        match net::connect(&socket, &address) {
+            Ok(()) => break socket,
+            Err(Errno::AGAIN) if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
+            Err(Errno::AGAIN) => return Err(std::io::ErrorKind::TimedOut.into()),
+            Err(error) => return Err(error.into()),
+        }
+    };
+    let mut stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))))?;
+    stream.write_all(b"PING\r\n")?;
+    stream.read_exact(&mut [0])
 }
 
 /// Without this a server that stands still would keep us for ever.

@@ -1,5 +1,5 @@
 //! Records that came with a lease, for the load that follows in the same thread: they were read after that request began. Whoever loads in another
-//! thread asks for himself, and what nobody loaded goes with the lease.
+//! thread asks for himself; what nobody loaded goes with the lease, or with the first write.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use data_encoding::HEXLOWER;
@@ -59,8 +60,8 @@ impl Default for Timing {
 pub struct Leases {
     pub host: Host,
     pub registry: Registry,
-    /// Those that the next write to their record gives back.
-    ending: Mutex<Vec<(Key, Arc<Claim>)>>,
+    /// Those that the next write to their record gives back, by the thread that is about to write.
+    ending: Mutex<Vec<(ThreadId, Key, Arc<Claim>)>>,
 }
 
 impl Leases {
@@ -68,11 +69,17 @@ impl Leases {
         Leases { host, registry: Registry::default(), ending: Mutex::default() }
     }
 
-    /// The lease that a write to this record is to give back.
+    /// The lease that a write of this thread to this record is to give back. Another thread may write it too, for a request that holds nothing.
     pub fn ending(&self, key: &Key) -> Option<Arc<Claim>> {
         let mut all = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = all.iter().position(|(known, _)| known == key)?;
-        Some(all.swap_remove(at).1)
+        let here = thread::current().id();
+        let at = all.iter().position(|(thread, known, _)| *thread == here && known == key)?;
+        Some(all.swap_remove(at).2)
+    }
+
+    fn forget(&self, claim: &Arc<Claim>) {
+        self.registry.forget(claim);
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).retain(|(.., known)| !Arc::ptr_eq(known, claim));
     }
 
     pub fn is_wanted(&self) -> bool {
@@ -213,15 +220,16 @@ impl Lease for Held {
     }
 
     fn ends_with_next_write(&mut self) {
-        self.shared.leases.registry.forget(&self.claim);
-        self.shared.leases.ending.lock().unwrap_or_else(PoisonError::into_inner).push((self.key, Arc::clone(&self.claim)));
+        let leases = &self.shared.leases;
+        leases.forget(&self.claim);
+        let ending = (thread::current().id(), self.key, Arc::clone(&self.claim));
+        leases.ending.lock().unwrap_or_else(PoisonError::into_inner).push(ending);
     }
 }
 
 impl Held {
     fn end(&self) {
-        self.shared.leases.registry.forget(&self.claim);
-        let _ = self.shared.leases.ending(&self.key);
+        self.shared.leases.forget(&self.claim);
         self.shared.fetched.forget(&self.key); // if nobody loaded it, nobody shall
     }
 }

@@ -38,7 +38,7 @@ pub use lease::{Host, Timing};
 use pool::{Link, Pool};
 use recent::Recent;
 pub use renew::Spawn;
-pub use target::{Paths, Peer, Target, is_redis};
+pub use target::{Paths, Peer, Target, is_redis, without_login};
 use write::{Answer, Write};
 
 /// An update that others came before so often is given up.
@@ -145,6 +145,7 @@ impl RedisStore {
 
 impl Store for RedisStore {
     fn create(&self, key: &Key, blob: &Blob, durability: Durability) -> Result<bool> {
+        self.shared.fetched.forget(key);
         let version = self.draw()?;
         let bytes = format::encode(key, version, Version::default(), blob);
         write::create(&self.shared, &self.shared.name(key), version, &bytes, lifetime(blob.expires), durability)
@@ -161,6 +162,7 @@ impl Store for RedisStore {
     }
 
     fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
+        self.shared.fetched.forget(key);
         let name = self.shared.name(key);
         let claim = self.shared.leases.ending(key);
         let remembered = self.recent.take(key);
@@ -205,6 +207,7 @@ impl Store for RedisStore {
     }
 
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {
+        self.shared.fetched.forget(key);
         walk::quarantine(&self.shared, key, is_damaged)
     }
 

@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::redis::{Connection, ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use ::redis::{Connection, ErrorKind, RedisError, RedisResult};
 
 use super::connect::{CONNECT, Connector};
 use crate::store::{Error, Result};
@@ -141,27 +141,40 @@ impl Pool {
     }
 }
 
+/// Whether the server answered with one of these codes: to a command, to one of several, or to one within a script, whose code Redis before 7
+/// only tells in the text.
+fn answered(error: &RedisError, codes: &[&str]) -> bool {
+    let Some(all) = error.clone().into_server_errors() else { return error.code().is_some_and(|code| codes.contains(&code)) };
+    let is_within = |text: &str, code: &str| text.contains(&format!(": -{code} "));
+    let is_one =
+        |code: &str, text: Option<&str>| codes.iter().any(|known| code == *known || text.is_some_and(|text| is_within(text, known)));
+    all.iter().any(|(_, answer)| is_one(answer.code(), answer.details()))
+}
+
 /// Whether a connection is of no more use: it broke, or the server behind it is a replica, loads its data, or waits for a script.
 fn is_fatal(error: &RedisError) -> bool {
-    let is_elsewhere = matches!(
-        error.kind(),
-        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading) | ErrorKind::Parse
-    );
-    is_elsewhere || error.is_io_error() || error.is_unrecoverable_error() || matches!(error.code(), Some("UNKILLABLE" | "BUSY"))
+    error.kind() == ErrorKind::Parse
+        || error.is_io_error()
+        || error.is_unrecoverable_error()
+        || answered(error, &["READONLY", "MASTERDOWN", "LOADING", "BUSY", "UNKILLABLE"])
 }
 
 /// What an administrator may do, where the answer of the server does not say it.
-fn remedy(error: &RedisError) -> &'static str {
-    match (error.kind(), error.code()) {
-        (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => {
-            "; give user and password in the URL, or the password by passwordfile="
-        }
-        (ErrorKind::Server(ServerErrorKind::NoPerm), _) => "; the user needs ~prefix* +@read +@write +@scripting +@connection +@blocking",
-        (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => "; name the primary, or the sentinels (redis+sentinel://)",
-        (_, Some("OOM")) => "; raise maxmemory",
-        (ErrorKind::Io, _) if error.is_timeout() => "; it did not answer in time",
-        (ErrorKind::Io, _) if error.is_connection_refusal() => "; start the server, or mend the URL of SessionStore",
-        _ => "",
+pub fn remedy(error: &RedisError) -> &'static str {
+    if error.kind() == ErrorKind::AuthenticationFailed || answered(error, &["NOAUTH", "WRONGPASS"]) {
+        "; give user and password in the URL, or the password by passwordfile="
+    } else if answered(error, &["NOPERM"]) {
+        "; the user needs ~prefix* +@read +@write +@scripting +@connection +@blocking, and with sentinels +role +wait"
+    } else if answered(error, &["READONLY"]) {
+        "; name the primary, or the sentinels (redis+sentinel://)"
+    } else if answered(error, &["OOM"]) {
+        "; raise maxmemory"
+    } else if error.is_timeout() {
+        "; it did not answer in time"
+    } else if error.is_connection_refusal() {
+        "; start the server, or mend the URL of SessionStore"
+    } else {
+        ""
     }
 }
 
@@ -170,5 +183,32 @@ impl Pool {
     /// As if this process had been forked.
     pub fn fork(&self) {
         self.idle.lock().unwrap().pid = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(line: &str) -> RedisError {
+        redis::parse_redis_value(format!("{line}\r\n").as_bytes()).and_then(redis::Value::extract_error).unwrap_err()
+    }
+
+    #[test]
+    fn a_replica_is_left_also_where_a_script_found_out_as_redis_before_7_says_it() {
+        let script = "-ERR Error running script (call to f_b16a): @user_script:3: @user_script: 3: ";
+        for (line, fatal, remedy_has) in [
+            ("-READONLY You can't write against a read only replica.", true, "name the primary"),
+            (&format!("{script}-READONLY You can't write against a read only replica."), true, "name the primary"),
+            ("-LOADING Redis is loading the dataset in memory", true, ""),
+            ("-BUSY Redis is busy running a script.", true, ""),
+            (&format!("{script}-OOM command not allowed when used memory > 'maxmemory'."), false, "raise maxmemory"),
+            ("-MISCONF Errors writing to the AOF file: READONLY disk", false, ""),
+            ("-WRONGTYPE Operation against a key holding the wrong kind of value", false, ""),
+        ] {
+            let error = error(line);
+            assert_eq!(is_fatal(&error), fatal, "{line}");
+            assert!(remedy(&error).contains(remedy_has) && remedy(&error).is_empty() == remedy_has.is_empty(), "{line}");
+        }
     }
 }

@@ -38,6 +38,14 @@ pub struct Paths {
     pub key: Option<String>,
 }
 
+impl Target {
+    /// With the prefix, if it is another one: what two of them have in the same server are two stores.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        if self.prefix == PREFIX { self.to_string() } else { format!("{self} prefix={}", self.prefix) }
+    }
+}
+
 /// Without user and password: what logs show.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,6 +71,14 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Target({self}, user {:?}, prefix {:?}, {:?})", self.user, self.prefix, self.paths)
     }
+}
+
+/// A word as an error may show it: what stands before the last @ may be a password, whatever it looks like.
+#[must_use]
+pub fn without_login(word: &str) -> String {
+    let Some((login, rest)) = word.rsplit_once('@') else { return word.to_owned() };
+    let scheme = login.split_once(':').map_or("", |(scheme, _)| scheme);
+    format!("{scheme}:...@{rest}")
 }
 
 /// Whether a word is for us.

@@ -17,9 +17,9 @@ use crate::store::{Blob, Cursor, Durability, Entry, Result, Sweep};
 
 /// Damaged records are kept for inspection this long.
 const CORRUPT_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Of the names that one look asks for, in the beginning and at most.
+/// Of the names that one look asks for, in the beginning and at most: their records lie in the memory of both sides at once.
 const LOOK: usize = 2;
-const LONG_LOOK: usize = 1000;
+const LONG_LOOK: usize = 100;
 
 pub fn quarantine(shared: &Shared, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {
     let (name, aside) = (shared.name(key), format!("{}corrupt:{}", shared.prefix, key.hex()));

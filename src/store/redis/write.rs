@@ -66,7 +66,7 @@ pub fn attempt(
     if again {
         claim.inspect(|claim| claim.is_now(State::Unclear));
         match get(link, name)? {
-            Stored::Nothing if write.to.is_none() => return Ok(Answer::Done),
+            Stored::Nothing if write.to.is_none() => return confirm(link, shared, durability).map(|()| Answer::Done),
             Stored::Bytes(bytes) => match write.trace(&bytes) {
                 Trace::Done => return confirm(link, shared, durability).map(|()| Answer::Done),
                 Trace::Covered if write.to.is_some() => return Err(unknown()),

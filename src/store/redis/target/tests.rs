@@ -36,6 +36,8 @@ fn each_form_says_what_it_means() {
         ("valkey://[::1]:7000/", Peer::Tcp("::1".into(), 7000), 0),
         ("rediss://[fe80::2]", Peer::Tls("fe80::2".into(), 6379), 0),
         ("valkeys://cache", Peer::Tls("cache".into(), 6379), 0),
+        ("Valkey+unix:///run/valkey.sock", Peer::Unix("/run/valkey.sock".into()), 0),
+        ("valkey+sentinel://one/main", Peer::Sentinel(vec![("one".into(), 26379)], "main".into()), 0),
         ("redis+unix:///run/redis/redis.sock?db=2", Peer::Unix("/run/redis/redis.sock".into()), 2),
         (
             "redis+sentinel://one,two:26380,[::1]/main/1",

@@ -1,8 +1,11 @@
 //! Who gets in: users, passwords, certificates; and what is said to those who do not.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Instant;
 
+use super::leases::process;
 use super::*;
+use crate::store::lease::{Refused, Wait};
 
 fn why(words: &str) -> String {
     store(words).load(&key(1)).unwrap_err().to_string()
@@ -107,4 +110,29 @@ fn a_full_server_is_told_as_such() {
     let store = store(&redis.url());
     let why = store.create(&key(1), &blob(u64::MAX, b"v"), Durability::Process).unwrap_err().to_string();
     assert!(why.contains("raise maxmemory"), "{why}");
+    let wait = Wait { until: Instant::now(), is_pointless: &|| false, then_loads: true };
+    match process(&redis, 1, Timing::default()).lease(&key(1), "", &wait) {
+        Some(Err(Refused::Failed(why))) => assert!(why.to_string().contains("raise maxmemory"), "{why}"),
+        _ => panic!("there is no room for a lease"),
+    }
+}
+
+#[test]
+fn sentinels_lead_a_user_of_few_rights_to_the_primary() {
+    let rights = "~msrs1:* +@read +@write +@scripting +@connection +@blocking";
+    let primary = Redis::start(&[
+        SYNCED[0],
+        SYNCED[1],
+        &format!("user few on >pw {rights}"),
+        &format!("user ann on >pw {rights} +role +wait +config|get"),
+    ]);
+    let replica = Redis::start(&[&format!("replicaof 127.0.0.1 {}", primary.port())]);
+    replica.wait_until("it follows", |redis| redis.info("master_link_status") == "up");
+    let sentinel = Redis::sentinel(&primary, 1);
+    let url = |user: &str| format!("redis+sentinel://{user}:pw@127.0.0.1:{}/main", sentinel.port());
+    let ann = store(&url("ann"));
+    assert!(ann.create(&key(1), &blob(u64::MAX, b"v"), Durability::Machine).unwrap());
+    assert_eq!(ann.load(&key(1)).unwrap().unwrap().bytes, b"v");
+    let why = why(&url("few"));
+    assert!(why.contains("+role") && why.contains("SessionStore redis+sentinel://127.0.0.1:"), "{why}");
 }

@@ -75,6 +75,26 @@ fn what_is_found_after_a_lost_answer_tells_whether_the_write_was_done() {
 }
 
 #[test]
+fn an_end_whose_answer_was_lost_counts_once_a_replica_has_it() {
+    let redis = Redis::start(&SYNCED);
+    let mut store = store(&redis.url());
+    Arc::get_mut(&mut store.shared).unwrap().has_replicas = true; // as with sentinels, and there is none
+    let name = store.shared.name(&key(1));
+    let gone = Write { over: Version([1; 8]), version: Version([2; 8]), to: None };
+    for again in [false, true] {
+        let there = format::encode(&key(1), gone.over, Version::default(), &blob(1, b"there"));
+        let answer = store.shared.pool.run(|link, _| {
+            if !again {
+                Cmd::new().arg("SET").arg(&name).arg(&there[..]).exec(&mut link.connection)?;
+            }
+            write::attempt(link, &store.shared, &name, &gone, (None, Durability::Machine), again).map(drop)
+        });
+        let why = answer.unwrap_err().to_string();
+        assert!(why.contains("no replica had the write"), "again {again}: {why}");
+    }
+}
+
+#[test]
 fn a_server_that_goes_is_a_failure_at_once_and_one_that_comes_back_is_used_again() {
     let mut redis = Redis::start(&SYNCED);
     let store = store(&redis.url());
@@ -143,6 +163,31 @@ fn a_server_that_stands_still_is_not_waited_for_beyond_the_time_of_an_answer() {
     assert!(store.load(&key(1)).is_err() && started.elapsed() < Duration::from_millis(500), "nobody tries for a second");
     drop(redis);
     let _ = sleeper.join();
+}
+
+#[test]
+fn a_socket_whose_queue_is_full_is_not_waited_for() {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+    let room = tempfile::tempdir().unwrap();
+    let path = room.path().join("sock");
+    let standing_still = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let come = || {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+        connect(&socket, &SocketAddrUnix::new(&path).unwrap()).map(|()| socket)
+    };
+    let mut queue = Vec::new();
+    for is_full in [false, true] {
+        if is_full {
+            queue.extend(std::iter::from_fn(|| come().ok()));
+        }
+        let (tell, told) = std::sync::mpsc::channel();
+        let store = store(&format!("redis+unix://{}", path.display()));
+        std::thread::spawn(move || tell.send(store.load(&key(1)).unwrap_err().to_string()));
+        let why = told.recv_timeout(Duration::from_secs(6)).unwrap_or_else(|_| panic!("full {is_full}: it waits for ever"));
+        assert!(why.contains("did not answer in time"), "full {is_full}: {why}");
+    }
+    drop(standing_still);
 }
 
 #[test]

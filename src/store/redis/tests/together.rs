@@ -39,6 +39,26 @@ fn the_record_comes_with_the_lease_for_the_load_that_follows_in_the_same_thread(
     assert!(give(lease));
 }
 
+#[test]
+fn what_came_with_the_lease_is_not_what_is_there_after_a_write() {
+    let redis = Redis::start(&[]);
+    let one = process(&redis, 1, Timing::default());
+    let wait = || Wait { until: Instant::now(), is_pointless: &|| false, then_loads: true };
+    let shown = || one.load(&key(1)).unwrap().map(|blob| blob.bytes);
+    let lease = one.lease(&key(1), "", &wait()).unwrap().unwrap();
+    assert!(one.create(&key(1), &blob(u64::MAX, b"1"), Durability::Process).unwrap(), "a new session is locked before it is stored");
+    assert_eq!(shown(), Some(b"1".to_vec()));
+    assert!(give(lease));
+    let lease = one.lease(&key(1), "", &wait()).unwrap().unwrap();
+    write(&one, &key(1), blob(u64::MAX, b"2")).unwrap();
+    assert_eq!(shown(), Some(b"2".to_vec()));
+    assert!(give(lease));
+    let lease = one.lease(&key(1), "", &wait()).unwrap().unwrap();
+    one.quarantine(&key(1), &|_| true).unwrap();
+    assert_eq!(shown(), None);
+    assert!(give(lease));
+}
+
 /// How often the store asked by this command.
 fn calls(redis: &Redis, command: &str) -> u32 {
     redis.info(&format!("cmdstat_{command}")).split(['=', ',']).nth(1).map_or(0, |calls| calls.parse().unwrap())
@@ -71,6 +91,19 @@ fn the_last_write_gives_the_lease_back_to_whoever_waits_for_it() {
         });
     }
     is_clean(&redis);
+}
+
+#[test]
+fn who_writes_in_another_thread_gives_back_nothing_that_he_does_not_hold() {
+    let redis = Redis::start(&[]);
+    let [one, two] = [1, 2].map(|n| process(&redis, n, Timing::default()));
+    one.create(&key(1), &blob(u64::MAX, b"1"), Durability::Process).unwrap();
+    let mut lease = ask(&one, 0).unwrap();
+    lease.ends_with_next_write();
+    std::thread::scope(|scope| scope.spawn(|| write(&one, &key(1), blob(u64::MAX, b"2")).unwrap()).join().unwrap());
+    assert!(held_by(ask(&two, 0)).starts_with("server 1"), "the holder has not written yet");
+    write(&one, &key(1), blob(u64::MAX, b"3")).unwrap();
+    assert!(give(ask(&two, 0).unwrap()) && lease.give_back());
 }
 
 #[test]
