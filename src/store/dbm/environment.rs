@@ -1,6 +1,7 @@
 //! The LMDB environment of a directory: opened on first use, once in a process, and again if it was replaced.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
@@ -214,7 +215,10 @@ impl Opened {
             (None, turn) => {
                 let _turn = if let Some(turn) = turn { turn } else { gate.enter(PATIENCE)? };
                 mend_length(&environment, dir)?;
-                tables::make(&environment).map_err(failed)?
+                let made = tables::make(&environment).map_err(failed)?;
+                // What waits for the disk later would not be found there without its names.
+                File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::Io(dir.to_owned(), error))?;
+                made
             }
         };
         // Not what is there by now, which may have taken the place of what was opened.

@@ -92,7 +92,7 @@ pub fn set_room_aside(lock: &Path, readers: u32) -> Result<Room> {
     let wanted = (u64::from(readers) + 1) * SLOT + HEAD;
     let size = if found.st_size == 0 { wanted } else { found.st_size.cast_unsigned() };
     let allocated = |how, size| match fallocate(&file, how, 0, size) {
-        Err(Errno::OPNOTSUPP) => Ok(()),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         other => other,
     };
     allocated(FallocateFlags::empty(), size).map_err(io)?;
