@@ -237,14 +237,14 @@ fn complete(path: &Path, kind: Kind) -> Result<()> {
     File::from(file).write_all(kind.marker().as_bytes()).map_err(failed)
 }
 
-/// Whether the directory carries its marker, and that is written: one system call.
+/// Whether the directory carries the marker of this kind, and that is written: one system call, for each kind's is of another length.
 ///
 /// # Errors
 /// It cannot be told.
-pub fn is_claimed(dir: &Path) -> Result<bool> {
+pub fn is_claimed(dir: &Path, kind: Kind) -> Result<bool> {
     let path = dir.join(MARKER);
     match fs::statat(fs::CWD, &path, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) => Ok(found.st_size > 0),
+        Ok(found) => Ok(usize::try_from(found.st_size) == Ok(kind.marker().len())),
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(Error::Io(path, errno.into())),
     }

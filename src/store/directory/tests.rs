@@ -33,9 +33,9 @@ fn a_marker_that_a_death_left_empty_is_written_by_who_comes_next() {
         make(&dir, None).unwrap();
         std::fs::write(dir.join(MARKER), "").unwrap();
         assert_eq!(super::kind(&dir).unwrap(), None);
-        assert!(!is_claimed(&dir).unwrap());
+        assert!(!is_claimed(&dir, kind).unwrap());
         claim(&dir, kind).unwrap();
-        assert!(is_claimed(&dir).unwrap());
+        assert_eq!(Kind::ALL.map(|other| is_claimed(&dir, other).unwrap()), Kind::ALL.map(|other| other == kind), "{kind:?}");
         assert_eq!(super::kind(&dir).unwrap(), Some(kind));
         claim(&dir, kind).unwrap();
         assert_eq!(std::fs::read_to_string(dir.join(MARKER)).unwrap(), kind.marker());
