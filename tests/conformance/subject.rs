@@ -174,8 +174,14 @@ impl Subject {
 impl Server {
     /// What one of ours is configured with, whatever the case.
     pub fn conf(&self) -> String {
-        let store = self.database().map_or_else(|| "SessionDir @DIR@\n".to_owned(), Database::conf);
-        store + PAGE
+        self.database().map_or_else(|| self.store_lines(), Database::conf) + PAGE
+    }
+
+    /// How it was told of its store at the start.
+    fn store_lines(&self) -> String {
+        let text = std::fs::read_to_string(self.root().join("httpd.conf")).expect("the configuration");
+        let ours = text.lines().filter(|line| ["SessionDir ", "SessionStore "].iter().any(|name| line.starts_with(name)));
+        ours.map(|line| format!("{line}\n")).collect()
     }
 
     /// Somebody who was never here.
