@@ -208,7 +208,7 @@ impl Drop for Unmount {
 fn an_error_in_the_configuration_names_directive_value_and_remedy() {
     for (conf, parts) in [
         ("SessionStore dbm", &["SessionStore dbm", "add SessionDir"][..]),
-        ("SessionStore tape", &["SessionStore", "knows file, dbm and stock", "tape"]),
+        ("SessionStore tape", &["SessionStore", "knows file, dbm, memory", "tape"]),
         (
             "SessionDir @DIR@\nSessionStore dbm\n<Location /files>\nSessionStore file\nSessionIdCookie other\n</Location>",
             &["SessionDir", "two kinds of SessionStore", "a directory of its own"],

@@ -8,6 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use mod_session_rs::session::{Key, Timestamp};
+use mod_session_rs::store::directory::{self, Kind, MARKER};
+use mod_session_rs::store::{Blob, Durability, Store, dbm, file, memory};
 use support::apxs::module_under_test;
 use support::{Httpd, Mpm};
 use tempfile::TempDir;
@@ -165,4 +168,43 @@ fn our_load_file_comes_before_those_of_the_modules_that_need_it() {
 fn our_load_file_asks_for_no_module_and_excludes_none() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("apache-conf/session-rs.load")).expect("session-rs.load");
     assert!(!text.lines().any(|line| line.starts_with("# Depends:") || line.starts_with("# Conflicts:")), "{text}");
+}
+
+/// What `apt purge` leaves of a directory.
+fn purged(dir: &Path) -> BTreeSet<String> {
+    let script = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("debian/libapache2-mod-session-rs.postrm")).expect("postrm");
+    let ours = "dir=/var/lib/apache2/sessions\n";
+    assert!(script.contains(ours), "{script}");
+    run(Command::new("sh").arg("-c").arg(script.replace(ours, &format!("dir={}\n", dir.display()))).args(["postrm", "purge"]));
+    let left = fs::read_dir(dir).into_iter().flatten();
+    left.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")).collect()
+}
+
+#[test]
+fn purge_takes_the_sessions_of_every_store_and_leaves_what_is_not_ours() {
+    let place = tempfile::tempdir().expect("a place");
+    let dir = place.path().join("sessions");
+    let blob = Blob { expires: Timestamp::NEVER, bytes: b"secret".to_vec() };
+    for kind in [Kind::File, Kind::Dbm, Kind::Memory] {
+        for stranger in [None, Some("thesis.txt")] {
+            directory::make(&dir, None).expect("a directory");
+            let store: Option<Box<dyn Store>> = match kind {
+                Kind::File => Some(Box::new(file::FileStore::new(dir.clone()))),
+                Kind::Dbm => Some(Box::new(dbm::DbmStore::new(dir.clone()))),
+                Kind::Memory => {
+                    directory::claim(&dir, kind).expect("a marker");
+                    memory::file::FILES.iter().for_each(|name| fs::write(dir.join(name), "secret").expect("a file"));
+                    None
+                }
+            };
+            if let Some(store) = store {
+                assert!(store.create(&Key([7; 32]), &blob, Durability::Process).expect("a session"));
+            }
+            assert!(dir.join(MARKER).exists());
+            stranger.iter().for_each(|name| fs::write(dir.join(name), "mine").expect("a file"));
+            assert_eq!(purged(&dir), stranger.iter().map(ToString::to_string).collect(), "{kind:?}");
+            assert_eq!(dir.exists(), stranger.is_some());
+            let _ = fs::remove_dir_all(&dir);
+        }
+    }
 }

@@ -220,87 +220,35 @@ pub fn claim_for(dir: &Path, kind: Kind, owner: Option<(Uid, Gid)>) -> Result<()
                 Error::Io(path, error)
             })
         }
-        Err(Errno::EXIST) => Ok(()),
+        Err(Errno::EXIST) => complete(&path, kind),
         Err(errno) => Err(Error::Io(path, errno.into())),
     }
 }
 
-/// Whether the directory carries its marker: one system call.
+/// Whoever made the marker and died, or a crash of the machine, may have left it empty. Others who write it at the same time write the same.
+fn complete(path: &Path, kind: Kind) -> Result<()> {
+    let failed = |error| Error::Io(path.to_owned(), error);
+    let found = fs::statat(fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW).map_err(|errno| failed(errno.into()))?;
+    if found.st_size > 0 {
+        return Ok(());
+    }
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = fs::open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+    File::from(file).write_all(kind.marker().as_bytes()).map_err(failed)
+}
+
+/// Whether the directory carries the marker of this kind, and that is written: one system call, for each kind's is of another length.
 ///
 /// # Errors
 /// It cannot be told.
-pub fn is_claimed(dir: &Path) -> Result<bool> {
+pub fn is_claimed(dir: &Path, kind: Kind) -> Result<bool> {
     let path = dir.join(MARKER);
     match fs::statat(fs::CWD, &path, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(_) => Ok(true),
+        Ok(found) => Ok(usize::try_from(found.st_size) == Ok(kind.marker().len())),
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(Error::Io(path, errno.into())),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    use super::*;
-
-    fn place() -> tempfile::TempDir {
-        tempfile::tempdir().unwrap()
-    }
-
-    fn why(dir: &Path) -> String {
-        examine(dir, rustix::process::geteuid(), Kind::File).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_missing_directory_is_made_private_and_claimed() {
-        let place = place();
-        let dir = place.path().join("sessions");
-        assert_eq!(examine(&dir, rustix::process::geteuid(), Kind::File).unwrap().state, State::Missing);
-        assert!(!dir.exists(), "examine made it");
-        assert!(claim(&dir, Kind::File).unwrap_err().to_string().contains("missing"));
-        make(&dir, None).unwrap();
-        claim(&dir, Kind::File).unwrap();
-        claim(&dir, Kind::File).unwrap();
-        assert_eq!(std::fs::metadata(&dir).unwrap().mode() & 0o7777, 0o700);
-        assert_eq!(std::fs::metadata(dir.join(MARKER)).unwrap().mode() & 0o7777, 0o600);
-        assert_eq!(examine(&dir, rustix::process::geteuid(), Kind::File).unwrap().state, State::Ours);
-    }
-
-    #[test]
-    fn what_is_not_safe_or_not_ours_is_refused_with_the_remedy() {
-        let place = place();
-        let dir = |name: &str| {
-            let dir = place.path().join(name);
-            std::fs::create_dir(&dir).unwrap();
-            dir
-        };
-        let open = dir("open");
-        std::fs::set_permissions(&open, PermissionsExt::from_mode(0o770)).unwrap();
-        assert!(why(&open).contains("chmod 0700"));
-
-        let foreign = dir("foreign");
-        std::fs::write(foreign.join("thesis.txt"), "x").unwrap();
-        assert!(why(&foreign).contains("directory of their own"));
-
-        let link = place.path().join("link");
-        symlink(dir("target"), &link).unwrap();
-        assert!(why(&link).contains("real path"));
-
-        let other_kind = dir("kind");
-        std::fs::write(other_kind.join(MARKER), "dbm store 1\n").unwrap();
-        assert!(why(&other_kind).contains("another store"));
-
-        assert!(why(&place.path().join("no/such/parent")).contains("parent directory"));
-        let stranger = Uid::from_raw(rustix::process::geteuid().as_raw() + 1);
-        assert!(examine(&dir("mine"), stranger, Kind::File).unwrap_err().to_string().contains("chown"));
-    }
-
-    #[test]
-    fn a_place_below_a_temporary_directory_is_warned_about() {
-        let place = place();
-        std::fs::set_permissions(place.path(), PermissionsExt::from_mode(0o1777)).unwrap();
-        let found = examine(&place.path().join("sessions"), rustix::process::geteuid(), Kind::File).unwrap();
-        assert!(found.warning.unwrap().contains("temporary directory"));
-    }
-}
+mod tests;

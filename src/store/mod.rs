@@ -7,6 +7,7 @@ pub mod dbd;
 pub mod dbm;
 pub mod directory;
 pub mod file;
+mod flock;
 pub mod lease;
 pub mod memory;
 #[cfg(feature = "redis")]

@@ -112,7 +112,8 @@ impl Place {
             // Of all, this one can look into a directory and leave nothing there.
             (State::Empty, _) | (State::Ours, Kind::File) => Box::new(FileStore::new(dir.clone())),
             (State::Ours, Kind::Dbm) if access == Access::Read => Box::new(DbmStore::new(dir.clone()).read_only()),
-            (State::Ours, Kind::Dbm) => Box::new(DbmStore::new(dir.clone())),
+            // The server may have SessionSync On: what waits for the disk there must not stand on what does not.
+            (State::Ours, Kind::Dbm) => Box::new(DbmStore::new(dir.clone()).synced(true)),
             (State::Ours, Kind::Memory) => Box::new(Snapshot::take(&dir).map_err(|error| Failure::Store(error).at(&name))?),
         };
         let kind = if found.state == State::Empty { Kind::File } else { kind };

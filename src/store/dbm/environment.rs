@@ -1,39 +1,21 @@
 //! The LMDB environment of a directory: opened on first use, once in a process, and again if it was replaced.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use heed::{MdbError, RoTxn, RwTxn};
 
-use super::files::{DATA, LOCK, identity, is_made, mend_length, missing_length, refuse_foreign, set_room_aside};
+use super::files::{self, DATA, Identity, LOCK, is_made, mend_length, missing_length, refuse_foreign, set_room_aside};
 use super::gate::{self, Gate, PATIENCE};
 use super::tables::{self, Tables};
+use super::trouble::{Trouble, failed};
 use super::{Error, Result};
 use crate::lmdb;
 use crate::store::directory::{self, Kind};
-
-/// What stops a transaction.
-pub enum Trouble {
-    Lmdb(heed::Error),
-    Ours(Error),
-    /// Others have taken the place of the files.
-    Replaced,
-}
-
-impl From<heed::Error> for Trouble {
-    fn from(error: heed::Error) -> Trouble {
-        Trouble::Lmdb(error)
-    }
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Trouble {
-        Trouble::Ours(error)
-    }
-}
 
 /// What becomes of what a transaction wrote.
 pub enum Verdict<T> {
@@ -58,10 +40,16 @@ struct Opened {
     environment: lmdb::Environment,
     tables: Tables,
     gate: Gate,
-    files: [(u64, u64); 2],
+    files: [Identity; 2],
     /// Tells it from those before and after it.
     number: u64,
+    since: Instant,
+    /// When somebody last saw to it that the files are there, in milliseconds since then.
+    seen: AtomicU64,
 }
+
+/// Who finds what he looks for in files that were taken away learns of it after this long: to look each time would take longer than to read.
+const UNSEEN: u64 = 500;
 
 /// An environment that stays open meanwhile.
 struct InUse<'e>(RwLockReadGuard<'e, Option<Opened>>);
@@ -98,11 +86,12 @@ impl Environment {
 
     fn in_use(&self) -> Result<InUse<'_>> {
         loop {
-            let opened = self.opened.read().unwrap_or_else(PoisonError::into_inner);
-            if opened.is_some() {
-                return Ok(InUse(opened));
+            let opened = InUse(self.opened.read().unwrap_or_else(PoisonError::into_inner));
+            match &*opened.0 {
+                Some(known) if known.was_there(&self.dir) => return Ok(opened),
+                Some(_) => self.close(opened),
+                None => drop(opened),
             }
-            drop(opened);
             let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
             if opened.is_none() {
                 *opened = Some(Opened::open(&self.dir, self.terms)?);
@@ -110,8 +99,10 @@ impl Environment {
         }
     }
 
-    /// Lets go of what was opened before, once nobody uses it.
-    fn close(&self, number: u64) {
+    /// Lets go of what was opened, once nobody uses it.
+    fn close(&self, in_use: InUse<'_>) {
+        let number = in_use.number;
+        drop(in_use);
         let mut opened = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         if opened.as_ref().is_some_and(|opened| opened.number == number) {
             *opened = None;
@@ -120,28 +111,25 @@ impl Environment {
 
     /// Runs `look` within a snapshot.
     pub fn read<T>(&self, look: impl Fn(Tables, &RoTxn<'_>) -> heed::Result<T>) -> Result<T> {
+        self.look(look, |_| true)
+    }
+
+    /// As [`Environment::read`], and sees to it that "nothing" is what the directory says.
+    pub fn find<T>(&self, look: impl Fn(Tables, &RoTxn<'_>) -> heed::Result<Option<T>>) -> Result<Option<T>> {
+        self.look(look, Option::is_some)
+    }
+
+    fn look<T>(&self, look: impl Fn(Tables, &RoTxn<'_>) -> heed::Result<T>, is_sure: impl Fn(&T) -> bool) -> Result<T> {
         let mut again = true;
         loop {
             let opened = self.in_use()?;
             let found = opened.environment.read_txn().and_then(|snapshot| look(opened.tables, &snapshot));
             match found {
-                Ok(found) => return Ok(found),
+                Ok(found) if is_sure(&found) || opened.is_there(&self.dir) => return Ok(found),
+                Ok(_) => self.close(opened),
                 Err(error) => self.after(error, opened, &mut again)?,
             }
         }
-    }
-
-    /// As [`Environment::read`], and sees to it that "nothing" is what the directory says.
-    pub fn find<T>(&self, look: impl Fn(Tables, &RoTxn<'_>) -> heed::Result<Option<T>>) -> Result<Option<T>> {
-        let found = self.read(&look)?;
-        let opened = self.in_use()?;
-        if found.is_some() || opened.is_there(&self.dir) {
-            return Ok(found);
-        }
-        let number = opened.number;
-        drop(opened);
-        self.close(number);
-        self.read(look)
     }
 
     /// Runs `work` as the one who writes, and commits what it did if it says so.
@@ -158,11 +146,7 @@ impl Environment {
                 Ok(done) => return Ok(done),
                 Err(Trouble::Ours(error)) => return Err(error),
                 Err(Trouble::Lmdb(error)) => self.after(error, opened, &mut again)?,
-                Err(Trouble::Replaced) => {
-                    let number = opened.number;
-                    drop(opened);
-                    self.close(number);
-                }
+                Err(Trouble::Replaced) => self.close(opened),
             }
         }
     }
@@ -178,9 +162,7 @@ impl Environment {
             }
             // A disk that failed LMDB, and a map that another version made larger: both need another opening.
             heed::Error::Mdb(MdbError::Panic | MdbError::MapResized) if first => {
-                let number = opened.number;
-                drop(opened);
-                self.close(number);
+                self.close(opened);
                 Ok(())
             }
             error => Err(failed(&self.dir, error)),
@@ -217,10 +199,10 @@ impl Opened {
             // Whoever still has what was there before shares no locks with what is made now.
             let _ = std::fs::remove_file(dir.join(LOCK));
         }
-        set_room_aside(&dir.join(LOCK), terms.readers)?;
+        let room = set_room_aside(&dir.join(LOCK), terms.readers)?;
         let read_only = terms.read_only && !is_new;
         let failed = |error| failed(dir, error);
-        let options = lmdb::Options { readers: terms.readers, databases: 2, read_only };
+        let options = lmdb::Options { readers: room.readers, databases: 2, read_only };
         let environment = lmdb::open(dir, &options).map_err(failed)?;
         let is_short = missing_length(&environment, dir)?.is_some();
         let tables = if is_short { None } else { tables::known(&environment).map_err(failed)? };
@@ -233,17 +215,32 @@ impl Opened {
             (None, turn) => {
                 let _turn = if let Some(turn) = turn { turn } else { gate.enter(PATIENCE)? };
                 mend_length(&environment, dir)?;
-                tables::make(&environment).map_err(failed)?
+                let made = tables::make(&environment).map_err(failed)?;
+                // What waits for the disk later would not be found there without its names.
+                File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::Io(dir.to_owned(), error))?;
+                made
             }
         };
-        let files = identity(dir)?;
-        Ok(Opened { environment, tables, gate, files, number: NUMBER.fetch_add(1, Ordering::Relaxed) })
+        // Not what is there by now, which may have taken the place of what was opened.
+        let files = [files::opened(&environment, dir)?, room.file];
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Ok(Opened { environment, tables, gate, files, number, since: Instant::now(), seen: AtomicU64::new(0) })
     }
 
     /// Whether the files are still those in the directory. A store that vanished is a failure, and one that somebody made anew is used: what is
     /// written into files that have no name any more would be lost, and with other locks than the others there would be two writers.
     fn is_there(&self, dir: &Path) -> bool {
-        identity(dir).is_ok_and(|files| files == self.files)
+        files::there(dir).is_ok_and(|files| files == self.files)
+    }
+
+    /// The same, as it was a moment ago.
+    fn was_there(&self, dir: &Path) -> bool {
+        let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if now < self.seen.load(Ordering::Relaxed).saturating_add(UNSEEN) {
+            return true;
+        }
+        self.seen.store(now, Ordering::Relaxed);
+        self.is_there(dir)
     }
 
     fn turn<T>(
@@ -267,25 +264,4 @@ impl Opened {
             Verdict::Abort(done) => Ok(done),
         }
     }
-}
-
-/// An error of LMDB as an administrator should read it.
-pub fn failed(dir: &Path, error: heed::Error) -> Error {
-    let what = match error {
-        heed::Error::Io(error) => return Error::Io(dir.join(DATA), error),
-        heed::Error::Mdb(MdbError::MapFull) => {
-            format!(
-                "the dbm store is full, at {} GiB; end sessions with htsession, or give some sections another SessionDir",
-                lmdb::MAP >> 30
-            )
-        }
-        heed::Error::Mdb(MdbError::ReadersFull) => {
-            "all places for readers are taken; stop and start httpd, so that it makes more".to_owned()
-        }
-        heed::Error::Mdb(
-            error @ (MdbError::Invalid | MdbError::VersionMismatch | MdbError::Corrupted | MdbError::PageNotFound | MdbError::BadTxn),
-        ) => format!("{DATA} is damaged ({error}); stop httpd and move the directory away, sessions begin anew"),
-        error => format!("LMDB failed: {error}"),
-    };
-    Error::Failed(format!("SessionDir {}: {what}", dir.display()))
 }

@@ -8,8 +8,8 @@ use heed::MdbError;
 use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fstat, open};
 use rustix::io::Errno;
 
-use super::environment::failed;
 use super::gate;
+use super::trouble::failed;
 use super::{Error, Result};
 use crate::lmdb;
 use crate::store::directory::MARKER;
@@ -43,13 +43,19 @@ pub fn mend_length(environment: &lmdb::Environment, dir: &Path) -> Result<()> {
     }
 }
 
-/// Device and inode of data and locks: while they are these, what others write is what we read.
-pub fn identity(dir: &Path) -> Result<[(u64, u64); 2]> {
-    let of = |name: &str| {
-        let path = dir.join(name);
-        std::fs::symlink_metadata(&path).map(|found| (found.dev(), found.ino())).map_err(|error| Error::Io(path, error))
-    };
+/// Device and inode.
+pub type Identity = (u64, u64);
+
+/// What lies under the names of data and locks: while it is what is open, what others write is what we read.
+pub fn there(dir: &Path) -> std::io::Result<[Identity; 2]> {
+    let of = |name: &str| std::fs::symlink_metadata(dir.join(name)).map(|found| (found.dev(), found.ino()));
     Ok([of(DATA)?, of(LOCK)?])
+}
+
+/// The data that an environment has open.
+pub fn opened(environment: &lmdb::Environment, dir: &Path) -> Result<Identity> {
+    let file = environment.try_clone_inner_file().map_err(|error| failed(dir, error))?;
+    file.metadata().map(|found| (found.dev(), found.ino())).map_err(|error| Error::Io(dir.join(DATA), error))
 }
 
 /// Something else under the name of one of our files.
@@ -68,20 +74,32 @@ pub fn is_made(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.len() > 0)
 }
 
-/// LMDB maps its locks and writes into the map: on a disk that is full by then, that would be a deadly signal. So the room is taken before. The
-/// size of one that is in use is never changed. This process does not have it open: to close it would give its locks away.
-pub fn set_room_aside(lock: &Path, readers: u32) -> Result<()> {
+/// The file of locks before LMDB has it.
+pub struct Room {
+    /// So many readers have a place on the disk.
+    pub readers: u32,
+    pub file: Identity,
+}
+
+/// LMDB maps its locks and writes into the map: on a disk that is full by then, that would be a deadly signal. So the room is taken before, also
+/// that for more readers than before: LMDB makes the file longer if nobody else has it. The size of one that is in use is never changed. This process
+/// does not have it open: to close it would give its locks away.
+pub fn set_room_aside(lock: &Path, readers: u32) -> Result<Room> {
     let io = |errno: Errno| Error::Io(lock.to_owned(), errno.into());
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = open(lock, flags, Mode::RUSR | Mode::WUSR).map_err(io)?;
-    let size = match fstat(&file).map_err(io)?.st_size {
-        0 => (u64::from(readers) + 1) * SLOT + HEAD,
-        size => size.cast_unsigned(),
+    let found = fstat(&file).map_err(io)?;
+    let wanted = (u64::from(readers) + 1) * SLOT + HEAD;
+    let size = if found.st_size == 0 { wanted } else { found.st_size.cast_unsigned() };
+    let allocated = |how, size| match fallocate(&file, how, 0, size) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        other => other,
     };
-    match fallocate(&file, FallocateFlags::empty(), 0, size) {
-        Err(Errno::OPNOTSUPP) | Ok(()) => Ok(()),
-        Err(errno) => Err(io(errno)),
-    }
+    allocated(FallocateFlags::empty(), size).map_err(io)?;
+    let is_more = size < wanted && allocated(FallocateFlags::KEEP_SIZE, wanted).is_ok();
+    let places = (if is_more { wanted } else { size }).saturating_sub(HEAD) / SLOT;
+    let readers = u32::try_from(places).unwrap_or(u32::MAX).clamp(1, readers);
+    Ok(Room { readers, file: (found.st_dev, found.st_ino) })
 }
 
 /// Of the file of locks: what a reader needs, and more than all before them does.

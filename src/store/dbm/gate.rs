@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
-use rustix::io::Errno;
+use rustix::fs::{FlockOperation, Mode, OFlags, open};
 
-use crate::store::{Error, Result};
+use crate::store::{Error, Result, flock};
 
 /// The file whose lock says which process may write.
 pub const NAME: &str = "write.lock";
@@ -72,23 +71,13 @@ impl Gate {
         *taken = true;
         drop(taken);
         let turn = Turn(self);
-        // Processes: flock(2) knows no limit either, so it is asked again and again.
-        for round in 0u32.. {
-            match flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(turn),
-                Err(Errno::INTR) => continue,
-                Err(Errno::WOULDBLOCK) => {}
-                Err(errno) => return Err(Error::Io(self.path.clone(), errno.into())),
-            }
-            if Instant::now() >= end {
-                break;
-            }
-            match round {
-                0..4 => std::thread::yield_now(),
-                _ => std::thread::sleep(Duration::from_micros(20 << (round / 8).min(6))),
-            }
+        // Processes.
+        let left = end.saturating_duration_since(Instant::now());
+        match flock::wait_for(&self.file, FlockOperation::NonBlockingLockExclusive, left) {
+            Ok(true) => Ok(turn),
+            Ok(false) => Err(self.locked(patience)),
+            Err(errno) => Err(Error::Io(self.path.clone(), errno.into())),
         }
-        Err(self.locked(patience))
     }
 
     fn locked(&self, patience: Duration) -> Error {
@@ -99,7 +88,7 @@ impl Gate {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         // A lock that was never taken is not there to be given back, which is no error.
-        let _ = flock(&self.0.file, FlockOperation::Unlock);
+        let _ = rustix::fs::flock(&self.0.file, FlockOperation::Unlock);
         *self.0.taken() = false;
         self.0.free.notify_one();
     }

@@ -15,6 +15,7 @@ mod format;
 mod gate;
 mod sweep;
 mod tables;
+mod trouble;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,11 +26,12 @@ use once_cell::sync::OnceCell;
 
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
-use environment::{Environment, Terms, Trouble, Verdict};
+use environment::{Environment, Terms, Verdict};
 pub use files::FILES;
 use gate::PATIENCE;
 pub use sweep::Survey;
 use tables::Tables;
+use trouble::Trouble;
 
 /// Enough for a tool beside a server.
 const READERS: u32 = 256;

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use heed::RwTxn;
 
-use super::environment::{Environment, Trouble, Verdict};
+use super::environment::{Environment, Verdict};
 use super::files::FILES;
 use super::format::{self, read_key, read_row};
 use super::tables::{Table, Tables};
+use super::trouble::Trouble;
 use super::{Blob, Cursor, DbmStore, Durability, Entry, Result, Sweep};
 use crate::session::time::MICROS;
 use crate::session::{Key, Timestamp};

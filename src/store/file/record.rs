@@ -3,14 +3,14 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 
 use super::format::{FIRST_READ, Found, HEADER, Header, SLOT_HEAD, SlotHead, SlotState, capacity_for};
 use crate::session::Key;
-use crate::store::{Blob, Durability, Error, Result};
+use crate::store::{Blob, Durability, Error, Result, flock};
 
 /// A lock is held for some microseconds. Whoever holds one for this long is stopped or not of ours.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
@@ -86,29 +86,16 @@ impl RecordFile {
         self.wait_for(FlockOperation::NonBlockingLockShared)
     }
 
-    /// Waits with a limit, which flock(2) does not know: a stopped process must not stop all others.
     fn wait_for(&self, operation: FlockOperation) -> Result<()> {
-        let mut since = None;
-        for round in 0u32.. {
-            match flock(&self.file, operation) {
-                Ok(()) => return Ok(()),
-                Err(Errno::INTR) => continue,
-                Err(Errno::WOULDBLOCK) => {}
-                Err(errno) => return Err(self.io(errno.into())),
-            }
-            if since.get_or_insert_with(Instant::now).elapsed() > LOCK_PATIENCE {
-                return Err(Error::Locked(self.path.clone(), LOCK_PATIENCE));
-            }
-            match round {
-                0..4 => std::thread::yield_now(),
-                _ => std::thread::sleep(Duration::from_micros(20 << (round / 8).min(6))),
-            }
+        match flock::wait_for(&self.file, operation, LOCK_PATIENCE) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::Locked(self.path.clone(), LOCK_PATIENCE)),
+            Err(errno) => Err(self.io(errno.into())),
         }
-        unreachable!("the loop ends by its time limit")
     }
 
     pub fn try_lock(&self) -> Result<bool> {
-        match flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
+        match rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(errno) => Err(self.io(errno.into())),

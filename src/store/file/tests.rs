@@ -260,3 +260,14 @@ fn whoever_waits_for_a_locked_file_gets_it_when_it_is_free() {
         assert_eq!(waiter.join().unwrap().unwrap(), Outcome::Written);
     });
 }
+
+/// As a restart may find it: the error in the log does not end the server.
+#[test]
+fn a_directory_of_another_store_is_a_failure_and_not_a_store_without_sessions() {
+    let (_place, store) = store();
+    std::fs::write(store.dir.join(directory::MARKER), "dbm store 1\n").unwrap();
+    assert!(store.load(&KEY).unwrap_err().to_string().contains("another store"));
+    assert!(store.create(&KEY, &blob(b"x"), Durability::Process).is_err());
+    assert!(store.sweep(Timestamp(9), Duration::ZERO, Cursor::default(), &mut |_, _| {}).is_err());
+    assert_eq!(std::fs::read_dir(&store.dir).unwrap().count(), 1, "it was used all the same");
+}

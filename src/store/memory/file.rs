@@ -19,6 +19,8 @@ pub const NAME: &str = "sessions.mem";
 const NEW: &str = "sessions.mem.new";
 /// One that could not be used.
 const DAMAGED: &str = "sessions.mem.damaged";
+/// All that may lie in a directory of this store, beside the marker.
+pub const FILES: [&str; 3] = [NAME, NEW, DAMAGED];
 
 /// Setting up takes a moment only; somebody who does it at the same time is waited for.
 const SETTING_UP: Duration = Duration::from_secs(5);

@@ -32,6 +32,90 @@ fn a_store_that_vanished_is_a_failure_and_one_made_again_is_used_again() {
 }
 
 #[test]
+fn who_only_reads_what_he_finds_learns_within_a_second_that_the_store_has_vanished() {
+    let (place, store) = store();
+    let dir = place.path().join("sessions");
+    let soon = || std::thread::sleep(Duration::from_millis(1100));
+    store.create(&KEY, &blob(9, b"x"), NOW).unwrap();
+    std::fs::rename(&dir, place.path().join("away")).unwrap();
+    soon();
+    assert!(store.load(&KEY).unwrap_err().to_string().contains("missing"));
+    crate::store::directory::make(&dir, None).unwrap();
+    assert_eq!(store.load(&KEY).unwrap(), None, "what an administrator took away is ended");
+    // A sweep and a list too.
+    store.create(&key(1), &blob(9, b"y"), NOW).unwrap();
+    std::fs::remove_dir_all(&dir).unwrap();
+    soon();
+    assert!(store.sweep(Timestamp(0), Duration::ZERO, Cursor::default(), &mut |_, _| {}).is_err());
+    std::fs::rename(place.path().join("away"), &dir).unwrap();
+    let mut keys = vec![];
+    store
+        .each(&mut |key, _| {
+            keys.push(*key);
+            true
+        })
+        .unwrap();
+    assert_eq!(keys, [KEY]);
+}
+
+/// What is opened waits here for its turn to make the tables; meanwhile somebody puts other files there.
+#[test]
+fn files_that_are_replaced_while_they_are_opened_are_not_taken_for_those_that_are_there() {
+    let (place, store) = store();
+    let dir = place.path().join("sessions");
+    let other = DbmStore::new(place.path().join("other"));
+    crate::store::directory::make(other.directory(), None).unwrap();
+    other.create(&KEY, &blob(9, b"x"), NOW).unwrap();
+    drop(other);
+    crate::store::directory::claim(&dir, crate::store::directory::Kind::Dbm).unwrap();
+    drop(crate::lmdb::open(&dir, &crate::lmdb::Options { readers: READERS, databases: 2, read_only: false }).unwrap());
+    let gate = std::fs::File::create(dir.join("write.lock")).unwrap();
+    flock(&gate, FlockOperation::LockExclusive).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| store.create(&key(1), &blob(9, b"y"), NOW).unwrap());
+        std::thread::sleep(Duration::from_millis(500));
+        for name in [DATA, LOCK] {
+            std::fs::rename(place.path().join("other").join(name), dir.join(name)).unwrap();
+        }
+        flock(&gate, FlockOperation::Unlock).unwrap();
+        assert!(writer.join().unwrap());
+    });
+    drop(store);
+    let store = DbmStore::new(dir);
+    assert_eq!(store.load(&KEY).unwrap(), Some(blob(9, b"x")));
+    assert_eq!(store.load(&key(1)).unwrap(), Some(blob(9, b"y")), "what was acknowledged is in a file without a name");
+}
+
+/// A tool may have made the file before the server needs more.
+#[test]
+fn the_file_of_locks_has_room_on_the_disk_for_more_readers_than_it_was_made_for() {
+    use std::os::unix::fs::MetadataExt;
+    let (_place, store) = store();
+    store.create(&KEY, &blob(9, b"x"), NOW).unwrap();
+    let dir = store.dir.clone();
+    drop(store);
+    let store = DbmStore::new(dir.clone()).readers(20_000);
+    assert!(store.load(&KEY).unwrap().is_some());
+    let found = std::fs::metadata(dir.join(LOCK)).unwrap();
+    assert!(found.len() >= 20_000 * 64, "{} bytes", found.len());
+    assert!(found.blocks() * 512 >= found.len(), "{} blocks of {} bytes", found.blocks(), found.len());
+}
+
+#[test]
+fn files_of_another_version_of_lmdb_are_not_called_damaged() {
+    use std::os::unix::fs::FileExt;
+    let (_place, store) = store();
+    store.create(&KEY, &blob(9, b"x"), NOW).unwrap();
+    let data = std::fs::File::options().write(true).open(store.dir.join(DATA)).unwrap();
+    let dir = store.dir.clone();
+    drop(store);
+    // Behind the head of a page and a magic number.
+    data.write_all_at(&7u32.to_ne_bytes(), 16 + 4).unwrap();
+    let told = DbmStore::new(dir).load(&KEY).unwrap_err().to_string();
+    assert!(told.contains("another version of LMDB") && !told.contains("damaged") && told.contains("move the directory away"), "{told}");
+}
+
+#[test]
 fn files_that_were_removed_while_they_were_in_use_are_made_anew() {
     for name in [DATA, LOCK, "write.lock"] {
         let (_place, store) = store();
