@@ -53,12 +53,47 @@ fn a_start_without_what_the_database_needs_is_refused_with_the_remedy() {
 }
 
 #[test]
+fn a_start_with_a_table_that_may_be_read_only_is_refused_with_the_remedy() {
+    for engine in ENGINES {
+        let setup = Httpd::with(Mpm::Event).module("dbd");
+        let database = Database::new(engine, setup.root());
+        let (table, mut conf) = (database.table(), database.conf());
+        let who = format!("reader_{table}");
+        let file = setup.root().join("db/sessions.db");
+        let mode = |mode| std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        let remedy = match engine {
+            Engine::Sqlite => {
+                mode(0o444);
+                "belong to the User"
+            }
+            Engine::Postgres => {
+                database.sql(&format!("CREATE ROLE {who} LOGIN; GRANT SELECT ON {table} TO {who}"));
+                conf = conf.replace("\"\n", &format!(" user={who}\"\n"));
+                "GRANT SELECT, INSERT"
+            }
+            Engine::Mysql => {
+                database.sql(&format!("CREATE USER {who}@localhost; GRANT SELECT ON {table} TO {who}@localhost"));
+                conf = conf.replace("user=root", &format!("user={who}"));
+                "init-sql mysql" // it judges statements before they are carried out
+            }
+        };
+        let setup = setup.conf(&conf);
+        let (accepted, said) = setup.configtest();
+        assert!(!accepted && said.contains("SessionStore dbd: the table") && said.contains(remedy), "{engine:?}: {said}");
+        if engine == Engine::Sqlite {
+            mode(0o600);
+        }
+        assert_eq!(database.count(), 0, "{engine:?}: what was written to see is there no more");
+    }
+}
+
+#[test]
 fn a_database_that_is_away_at_the_start_is_told_and_used_when_it_is_there() {
     for engine in [Engine::Postgres, Engine::Mysql] {
         let server = Arc::new(SqlServer::start(engine, &[]));
         let database = Database::on(&server);
         server.stop();
-        let setup = Httpd::with(Mpm::Event).expect_log("cannot be reached now").expect_log("[dbd:").expect_log("cannot load a session");
+        let setup = Httpd::with(Mpm::Event).expect_log("cannot be used now").expect_log("[dbd:").expect_log("cannot load a session");
         let httpd = setup.expect_log("cannot save a session").database(database).start();
         let mut client = httpd.client();
         assert_eq!(client.get("/conform?set=a:1&save").line("save"), "!store");

@@ -2,10 +2,11 @@
 
 mod support;
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mod_session_rs::store::dbd::sql::Engine;
 use support::sql::{Database, SqlServer};
@@ -103,4 +104,25 @@ fn postgresql_stops_and_starts_under_load_and_no_acknowledged_change_is_lost() {
 #[test]
 fn mariadb_stops_and_starts_under_load_and_no_acknowledged_change_is_lost() {
     a_database_comes_and_goes(Engine::Mysql);
+}
+
+/// SQLite lets one write at a time, and the driver of APR waits six seconds for each statement. A page saves twice.
+#[test]
+fn who_waits_for_a_database_that_another_process_keeps_locked_is_told_in_time() {
+    let setup = Httpd::with(Mpm::Event).expect_log("cannot save a session").expect_log("[dbd:");
+    let database = Database::new(Engine::Sqlite, setup.root());
+    let httpd = setup.database(database.clone()).start();
+    let mut client = httpd.client();
+    assert_eq!(add(&mut client), "1");
+    let mut other = std::process::Command::new("sqlite3").arg(database.parameters()).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut tell = other.stdin.take().unwrap();
+    writeln!(tell, "BEGIN IMMEDIATE;").unwrap();
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(client.clone().get("/conform?get=n").line("get"), "1", "who only reads does not wait");
+    let started = Instant::now();
+    assert_eq!(client.get("/conform?add=n:1&save").line("save"), "!store");
+    assert!(started.elapsed() < Duration::from_secs(25), "{:?}", started.elapsed());
+    drop(tell);
+    assert!(other.wait().unwrap().success());
+    assert_eq!(add(&mut client), "2");
 }

@@ -3,6 +3,7 @@
 //! The parent must not look itself: the database may know the `User` of the server only, a file that root touches is root's, and nobody
 //! knows what a client library leaves behind for the children. A child that ends at once looks instead (`httpd/probe.rs`).
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub fn check(pool: Pool<'_>, main: Server<'_>, places: &[Arc<StorePlace>]) -> Re
         if is_first_reading() {
             match examine(pool, main, server, engine, table) {
                 Ok(()) => {}
-                Err(Trouble::Table(why)) => {
+                Err(Trouble::Table(why) | Trouble::Rights(why)) => {
                     server.log(Level::Error, format_args!("{why}"));
                     return Err(());
                 }
@@ -85,7 +86,7 @@ pub fn prepare(pool: Pool<'_>, main: Server<'_>, places: &[Arc<StorePlace>]) {
     }
     for (table, server) in databases {
         let examined = engine(server).map_err(Trouble::Database).and_then(|engine| examine(pool, main, server, engine, table));
-        if let Err(Trouble::Table(why) | Trouble::Database(why)) = examined {
+        if let Err(Trouble::Table(why) | Trouble::Rights(why) | Trouble::Database(why)) = examined {
             server.log(Level::Error, format_args!("{why}; sessions there fail until that is mended"));
         }
     }
@@ -94,6 +95,8 @@ pub fn prepare(pool: Pool<'_>, main: Server<'_>, places: &[Arc<StorePlace>]) {
 enum Trouble {
     /// It can be reached, and is not as it must be.
     Table(String),
+    /// It is there, and those who serve may not do all that is needed.
+    Rights(String),
     /// Whether it is, cannot be told now.
     Database(String),
 }
@@ -101,6 +104,7 @@ enum Trouble {
 /// What the first letter of an answer says.
 const WELL: &str = "w";
 const TABLE: &str = "t";
+const RIGHTS: &str = "r";
 const DATABASE: &str = "d";
 
 fn examine(pool: Pool<'_>, main: Server<'_>, server: Server<'_>, engine: Engine, table: &Table) -> Result<(), Trouble> {
@@ -108,34 +112,75 @@ fn examine(pool: Pool<'_>, main: Server<'_>, server: Server<'_>, engine: Engine,
     let answer = probe::ask(pool, main, PATIENCE, || match look(engine, &parameters, table) {
         Ok(()) => WELL.to_owned(),
         Err(Trouble::Table(why)) => TABLE.to_owned() + &why,
+        Err(Trouble::Rights(why)) => RIGHTS.to_owned() + &why,
         Err(Trouble::Database(why)) => DATABASE.to_owned() + &why,
     });
     let away = |why: &str| {
         let driver = engine.driver();
-        Err(Trouble::Database(format!("SessionStore dbd: the database (DBDriver {driver}) cannot be reached now: {why}")))
+        Err(Trouble::Database(format!("SessionStore dbd: the database (DBDriver {driver}) cannot be used now: {why}")))
     };
     match answer.as_deref().map(|answer| answer.split_at_checked(1)) {
         Ok(Some((WELL, _))) => Ok(()),
         Ok(Some((TABLE, why))) => Err(Trouble::Table(unusable(engine.driver(), table, why))),
+        Ok(Some((RIGHTS, why))) => Err(Trouble::Rights(forbidden(engine, table, why))),
         Ok(Some((_, why))) => away(why),
         Ok(None) => away("no answer"),
         Err(why) => away(why),
     }
 }
 
-/// In the child: every statement can be prepared, and the table read.
+fn forbidden(engine: Engine, table: &Table, why: &str) -> String {
+    let remedy = match engine {
+        Engine::Sqlite => "let the file of DBDParams and its directory belong to the User of the server".to_owned(),
+        Engine::Postgres | Engine::Mysql => format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} to the user of DBDParams"),
+    };
+    format!("SessionStore dbd: the table {table} may not be written: {why}; {remedy}")
+}
+
+/// In the child: every statement can be prepared, the table read, and written.
 fn look(engine: Engine, parameters: &str, table: &Table) -> Result<(), Trouble> {
-    if engine == Engine::Sqlite && !Path::new(parameters).exists() {
-        return Err(Trouble::Table(format!("there is no file {parameters}"))); // to open it would make it
+    if engine == Engine::Sqlite {
+        match Path::new(parameters).metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(Trouble::Table(format!("there is no file {parameters}"))); // to open it would make it
+            }
+            Err(error) => return Err(Trouble::Rights(format!("{parameters}: {error}"))),
+            Ok(_) => {}
+        }
     }
     let mut connection = Connection::own(engine.driver(), parameters).map_err(Trouble::Database)?;
     greet(&mut connection, engine);
     let statements = Statements::new(engine, table);
-    let trouble = |why: String| if is_busy(engine, &why) { Trouble::Database(why) } else { Trouble::Table(why) };
+    let trouble = |why: String| match why {
+        why if is_busy(engine, &why) => Trouble::Database(why),
+        why if engine == Engine::Sqlite && why.contains("unable to open") => Trouble::Rights(why),
+        why => Trouble::Table(why),
+    };
     for statement in statements.iter() {
         connection.prepare(&statement.label, &statement.sql).map_err(trouble)?;
     }
     let load = statements.of(Operation::Load);
     let kinds = [Kind::Integer, Kind::Integer, Kind::Bytes];
-    connection.select(&load.label, &load.sql, &[Argument::Text("")], &kinds).map(drop).map_err(trouble)
+    connection.select(&load.label, &load.sql, &[Argument::Text("")], &kinds).map_err(trouble)?;
+    write(&mut connection, &statements).map_err(|why| match why {
+        // A replica, that may be the primary soon.
+        why if is_busy(engine, &why) || why.contains("read-only") => Trouble::Database(why),
+        why => Trouble::Rights(why),
+    })
+}
+
+/// Who may read may not always write. What is written here goes again, by itself even if there are no transactions.
+fn write(connection: &mut Connection, statements: &Statements) -> Result<(), String> {
+    const KEY: Argument<'_> = Argument::Text("examined.corrupt");
+    let number = Argument::Integer;
+    connection.command(c"BEGIN");
+    let mut execute = |operation, arguments: &[Argument<'_>]| {
+        let statement = statements.of(operation);
+        connection.execute(&statement.label, &statement.sql, arguments)
+    };
+    let written = execute(Operation::Insert, &[KEY, number(1), number(0), Argument::Bytes(b"")])
+        .and_then(|_| execute(Operation::Update, &[number(2), number(0), Argument::Bytes(b""), KEY, number(1)]))
+        .and_then(|_| execute(Operation::Discard, &[KEY]));
+    connection.command(c"ROLLBACK");
+    written.map(drop)
 }

@@ -12,7 +12,7 @@ use super::{dbd_start as dbd, locks, memory};
 use crate::config::{Config, SecretSource, ServerConfig, StoreKind, StorePlace};
 use crate::httpd::conftree::in_configuration;
 use crate::httpd::hook::{ChildHook, ConfigHook, EarlyHook};
-use crate::httpd::{Level, Pool, Server, Workers, is_first_reading, is_loaded, is_restart, report_panics_to, workers};
+use crate::httpd::{Level, Pool, Server, Workers, is_first_reading, is_loaded, is_restart, report_panics_to, watchdog, workers};
 use crate::store::Error;
 use crate::store::directory::{self, Examined, Kind, State};
 
@@ -255,6 +255,7 @@ pub struct Child;
 impl ChildHook for Child {
     fn run(pool: Pool<'_>, server: Server<'_>) {
         report_panics_to(server.for_life_of_child(pool));
+        watchdog::stop_before(pool);
         if let Err(why) = locks::attach(pool, server.for_life_of_child(pool), &server_config(server)) {
             server.log(
                 Level::Error,

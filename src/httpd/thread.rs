@@ -14,10 +14,12 @@ pub fn spawn_without_signals(run: Box<dyn FnOnce() + Send>) -> Result<()> {
 }
 
 /// No signals come to this thread until it is dropped.
-struct Blocked(ffi::sigset_t);
+pub struct Blocked(ffi::sigset_t);
 
 impl Blocked {
-    fn all() -> Result<Blocked> {
+    /// # Errors
+    /// What the system says.
+    pub fn all() -> Result<Blocked> {
         let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
         // SAFETY: both sets live through the calls; the first fills `all`, the second `before` if it succeeds.
         unsafe {

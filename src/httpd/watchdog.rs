@@ -3,13 +3,22 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::transmute;
 use std::ptr::null_mut;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, TryLockError};
+use std::time::{Duration, Instant};
 
 use super::optional::{Untyped, retrieve};
 use super::{Pool, Server, ffi, guard};
 
 /// The resolution of mod_watchdog: it sleeps for so long between two calls.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Held by the job while it works.
+static AT_WORK: Mutex<()> = Mutex::new(());
+/// The child ends: there is nothing to be begun.
+static ENDS: AtomicBool = AtomicBool::new(false);
+/// A job that works for longer is left to its fate: httpd kills a child that does not end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub trait Job: Send + Sync + 'static {
     /// Called again and again, in a thread of its own. The end of the child waits for it, so it comes back soon.
@@ -58,10 +67,33 @@ fn answered(status: ffi::apr_status_t) -> Result<(), Refused> {
     if status == ffi::APR_SUCCESS as ffi::apr_status_t { Ok(()) } else { Err(Refused::Status(status)) }
 }
 
+/// The end of this child waits for the job before it takes the pools of other modules away. mod_watchdog joins its thread too, but when its own
+/// pool ends, and those that were made later, as mod_dbd's with all its connections, end before.
+pub fn stop_before(child: Pool<'_>) {
+    unsafe extern "C" fn stop(_: *mut c_void) -> ffi::apr_status_t {
+        guard((), || {
+            ENDS.store(true, Ordering::SeqCst);
+            let deadline = Instant::now() + PATIENCE;
+            // Never waits in the lock itself: this may be the handler of a signal (prefork).
+            while matches!(AT_WORK.try_lock(), Err(TryLockError::WouldBlock)) && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        ffi::APR_SUCCESS as ffi::apr_status_t
+    }
+    // SAFETY: the pool of the child, and a function that needs no data and lives as long as the process: no child unloads the module.
+    unsafe { ffi::apr_pool_pre_cleanup_register(child.raw(), null_mut(), Some(stop)) };
+}
+
 /// Always succeeds: mod_watchdog never calls again what failed once.
 unsafe extern "C" fn tick<J: Job>(state: c_int, data: *mut c_void, _pool: *mut ffi::apr_pool_t) -> ffi::apr_status_t {
     if state == ffi::AP_WATCHDOG_STATE_RUNNING as c_int {
         guard((), || {
+            // A job that panicked has left nothing half-done here.
+            let _at_work = AT_WORK.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if ENDS.load(Ordering::SeqCst) {
+                return;
+            }
             // SAFETY: `data` is what was registered with this callback; no other thread of the process runs it.
             let instance = unsafe { &*data.cast_const().cast::<Instance<J>>() };
             instance.job.tick(instance.server);

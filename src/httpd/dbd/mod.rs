@@ -14,6 +14,7 @@ pub use statement::{Argument, Datum, Kind};
 
 use super::optional::{Untyped, retrieve};
 use super::pool::OwnPool;
+use super::thread::Blocked;
 use super::{Pool, Server, ffi};
 
 /// What a module keeps with a connection. It lies in the connection's pool, and has no destructor.
@@ -57,6 +58,9 @@ pub struct Connection {
     server: Option<Server<'static>>,
     /// The connection itself is in it, where mod_dbd keeps none.
     pool: OwnPool,
+    /// As long as it is in use, for prefork ends a child within the handler of a signal: there all connections are closed, those that are
+    /// amid a statement, too, and APR's list of resources ends the process by SIGABRT if one of them was not given back.
+    _blocked: Blocked,
 }
 
 impl Connection {
@@ -68,10 +72,15 @@ impl Connection {
         // SAFETY: this is the type that mod_dbd.h declares for the name; all function pointers have one size.
         let open = unsafe { transmute::<Untyped, ffi::apr_OFN_ap_dbd_open_t>(retrieve(c"ap_dbd_open")) };
         let open = open.ok_or("mod_dbd is not loaded")?;
+        let blocked = Blocked::all().map_err(|error| error.to_string())?;
         let pool = OwnPool::new();
         // SAFETY: the pool outlives the connection, and the server is one of the configuration.
         let raw = unsafe { open(pool.get().raw(), server.raw()) };
-        if raw.is_null() { Err("the lines of mod_dbd say why".into()) } else { Ok(Connection { raw, server: Some(server), pool }) }
+        if raw.is_null() {
+            Err("the lines of mod_dbd say why".into())
+        } else {
+            Ok(Connection { raw, server: Some(server), pool, _blocked: blocked })
+        }
     }
 
     /// A connection that mod_dbd knows nothing of.
@@ -79,6 +88,7 @@ impl Connection {
     /// # Errors
     /// What the driver says.
     pub fn own(driver: &str, parameters: &str) -> Result<Connection, String> {
+        let blocked = Blocked::all().map_err(|error| error.to_string())?;
         let pool = OwnPool::new();
         let (name, parameters) = (pool.get().text(driver), pool.get().text(parameters));
         // SAFETY: all that is passed lives in the pool, and so does what is answered.
@@ -93,7 +103,7 @@ impl Connection {
             }
             let prepared = ffi::apr_hash_make(pool.get().raw());
             let raw = pool.get().place(ffi::ap_dbd_t { handle, driver, prepared, pool: pool.get().raw() });
-            Ok(Connection { raw, server: None, pool })
+            Ok(Connection { raw, server: None, pool, _blocked: blocked })
         }
     }
 

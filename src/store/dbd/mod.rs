@@ -180,14 +180,18 @@ impl<D: Database> DbdStore<D> {
         }
     }
 
-    /// Puts a row under the name of a damaged one, in the place of what is there.
+    /// Puts a row under the name of a damaged one. What is there goes only if it is in the way: it may be this very row, which another process
+    /// has just put aside.
     fn put_aside(&self, key: &str, seen: i64) -> Result<bool> {
         let aside = format!("{key}{CORRUPT_SUFFIX}");
-        self.execute(Operation::Discard, &[Value::Text(&aside)])?;
         let expires = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default() + CORRUPT_AGE;
         let expires = i64::try_from(expires.as_micros()).unwrap_or(i64::MAX);
         let values = [Value::Text(&aside), Value::Integer(version()?), Value::Integer(expires), Value::Text(key), Value::Integer(seen)];
-        Ok(self.execute(Operation::Rename, &values)? != (0, false))
+        let done = self.execute(Operation::Rename, &values).or_else(|_| {
+            self.execute(Operation::Discard, &[Value::Text(&aside)])?;
+            self.execute(Operation::Rename, &values)
+        });
+        Ok(done? != (0, false))
     }
 }
 

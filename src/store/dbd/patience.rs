@@ -9,8 +9,9 @@ use super::database::Failure;
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait before a statement that failed is tried again.
 const RESTS: [Duration; 4] = [Duration::ZERO, Duration::from_millis(5), Duration::from_millis(30), Duration::from_millis(120)];
-/// What is tried again, and how often it was.
+/// What is tried again, and how often it was. Not after [`PATIENCE`]: some failures take seconds, as that of a locked SQLite database.
 pub struct Tries {
+    began: Instant,
     rests: std::slice::Iter<'static, Duration>,
     /// One of them may have been done, whatever was answered.
     pub unsure: bool,
@@ -18,12 +19,12 @@ pub struct Tries {
 
 impl Tries {
     pub fn new() -> Tries {
-        Tries { rests: RESTS.iter(), unsure: false }
+        Tries { began: Instant::now(), rests: RESTS.iter(), unsure: false }
     }
 
     /// Rests, if it may be tried again.
     pub fn again(&mut self, failure: &Failure) -> bool {
-        let Some(rest) = self.rests.next() else { return false };
+        let Some(rest) = self.rests.next().filter(|_| self.began.elapsed() < PATIENCE) else { return false };
         match failure {
             Failure::Away(_) => return false,
             // A connection that broke, or what the database means: the next connections tell, and time changes nothing.

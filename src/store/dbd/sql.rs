@@ -57,6 +57,11 @@ impl Table {
     fn word(&self) -> String {
         self.0.replace('.', "__")
     }
+
+    /// The word of this table only: `a.b` and `a__b` are two.
+    fn own_word(&self) -> String {
+        format!("{}_{}", self.0.find('.').unwrap_or(0), self.0.replace('.', "_"))
+    }
 }
 
 impl Default for Table {
@@ -142,7 +147,7 @@ impl Statements {
         let text = |text: String| CString::new(text).expect("no NUL");
         let statement = |operation| Statement {
             operation,
-            label: text(format!("msrs_{}_{}", table.word(), operation as u8)),
+            label: text(format!("msrs_{}_{}", table.own_word(), operation as u8)),
             sql: text(sql(operation, engine, table)),
         };
         Statements { engine, all: all.into_iter().map(statement).collect() }
@@ -215,7 +220,10 @@ pub fn schema(engine: Engine, table: &Table) -> String {
              \x20   data    BLOB NOT NULL\n\
              );\n\n\
              -- For cleaning.\n\
-             CREATE INDEX IF NOT EXISTS {index} ON {table} (expires);\n"
+             CREATE INDEX IF NOT EXISTS {} ON {} (expires);\n",
+            // SQLite has the schema before the name of the index, not before that of the table.
+            table.0.split_once('.').map_or_else(|| index.clone(), |(schema, _)| format!("{schema}.{index}")),
+            table.0.split_once('.').map_or(table.0.as_str(), |(_, name)| name),
         ),
         Engine::Postgres => format!(
             "CREATE TABLE IF NOT EXISTS {table} (\n\
@@ -257,11 +265,13 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_words_of_sql_and_differ() {
-        let statements = Statements::new(Engine::Postgres, &Table::parse("web.sessions").unwrap());
-        let mut labels: Vec<_> = statements.iter().map(|statement| statement.label.to_str().unwrap()).collect();
+    fn labels_are_words_of_sql_and_differ_between_tables() {
+        let tables = ["web.sessions", "web__sessions", "web_sessions", "w.eb_sessions"].map(|name| Table::parse(name).unwrap());
+        let statements = tables.map(|table| Statements::new(Engine::Postgres, &table));
+        let mut labels: Vec<_> = statements.iter().flat_map(Statements::iter).map(|statement| statement.label.to_str().unwrap()).collect();
         assert!(labels.iter().all(|label| label.len() < 64 && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')));
+        labels.sort_unstable();
         labels.dedup();
-        assert_eq!(labels.len(), statements.all.len());
+        assert_eq!(labels.len(), statements.iter().map(|statements| statements.all.len()).sum::<usize>());
     }
 }

@@ -230,3 +230,23 @@ fn a_sweep_does_not_tell_of_what_another_deleted() {
     assert_eq!(sweep(&[]), (10, 10));
     assert_eq!(sweep(&[Fault::Forestalled]), (0, 0));
 }
+
+#[test]
+fn what_is_damaged_is_kept_when_another_process_has_just_put_it_aside_and_takes_the_place_of_an_older_one() {
+    let (memory, store) = store();
+    let aside = format!("{}{CORRUPT_SUFFIX}", KEY.hex());
+    let kept = || memory.rows.lock().unwrap().get(&aside).map(|row| row.2.clone());
+    assert!(create(&store, b"first").unwrap());
+    let by_another_process = |_: &Blob| {
+        let mut rows = memory.rows.lock().unwrap();
+        if let Some(row) = rows.remove(&KEY.hex()) {
+            rows.insert(aside.clone(), row);
+        }
+        true
+    };
+    store.quarantine(&KEY, &by_another_process).unwrap();
+    assert_eq!(kept().as_deref(), Some(b"first".as_slice()));
+    assert!(create(&store, b"second").unwrap());
+    store.quarantine(&KEY, &|_| true).unwrap();
+    assert_eq!((kept().as_deref(), bytes(&store)), (Some(b"second".as_slice()), None));
+}

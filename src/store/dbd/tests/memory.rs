@@ -129,7 +129,9 @@ impl Connection for Guest<'_> {
         if let Some((operation, values)) = self.0.late.lock().unwrap().take() {
             change(rows, operation, &values);
         }
+        let is_taken = operation == Operation::Rename && rows.contains_key(&values[0].0) && rows.contains_key(&values[3].0);
         match fault {
+            None if is_taken => Err(Failure::Failed("the key is there".into())),
             None => Ok(change(rows, operation, &values)),
             Some(Fault::Lost) => {
                 change(rows, operation, &values);
