@@ -169,7 +169,7 @@ fn lock(file: impl AsFd, patience: Duration) -> std::result::Result<(), Errno> {
 
 /// Zeroes for which there is room whatever happens.
 fn reserve(file: &File, bytes: u64) -> std::io::Result<()> {
-    match fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
+    match rustix::io::retry_on_intr(|| fs::fallocate(file, FallocateFlags::empty(), 0, bytes)) {
         // A file system that cannot promise it, but may keep it.
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
             let zeroes = vec![0; 1 << 20];

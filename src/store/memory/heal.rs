@@ -26,12 +26,14 @@ pub fn heal(partition: Partition<'_>) {
     for bucket in 0..partition.memory.geometry.buckets {
         ground.walk(bucket);
     }
-    for (class, page, used) in ground.pages.into_values() {
+    let (empty, others): (Vec<_>, Vec<_>) = ground.pages.into_values().partition(|(_, _, used)| *used == 0);
+    for (class, page, used) in others.into_iter().chain(empty) {
         may_die();
         for block in (0..PAGE / CLASSES[class]).filter(|block| used & (1 << block) == 0) {
             wipe(partition.memory, page.number * PAGE as u64 + (block * CLASSES[class]) as u64, CLASSES[class]);
         }
-        if used == 0 { partition.abandon(page) } else { partition.adopt(class, page, used) }
+        // Where all others are full, an empty page has the free block that who writes again needs.
+        if used == 0 && !partition.is_short_of(class) { partition.abandon(page) } else { partition.adopt(class, page, used) }
     }
     recount(partition.memory);
 }
@@ -45,7 +47,7 @@ impl<'m> Ground<'m> {
                 let entry = Entry(slot.load(Ordering::Acquire));
                 if entry.0 != 0 && !self.keep(bucket, entry) {
                     slot.store(0, Ordering::Release);
-                    memory.damaged().fetch_add(1, Ordering::Relaxed);
+                    memory.damaged()[0].fetch_add(1, Ordering::Relaxed);
                 }
             }
             words = match self.follow(index::link(words)) {
@@ -95,6 +97,17 @@ impl<'m> Ground<'m> {
 
 /// The count of pages, and the hints where free ones are, may have suffered too.
 pub fn recount(memory: Memory<'_>) {
+    // Who takes or gives back a page meanwhile may or may not be counted: then it is done again, and in the end left to the next one.
+    for _ in 0..4 {
+        let before = memory.pages_taken().load(Ordering::Relaxed);
+        let taken = count(memory);
+        if memory.pages_taken().compare_exchange(before, taken, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            return;
+        }
+    }
+}
+
+fn count(memory: Memory<'_>) -> u64 {
     let mut taken = 0;
     for (at, hint) in memory.taken().iter().enumerate() {
         let pages = at * 64..memory.geometry.pages.min(at * 64 + 64);
@@ -106,5 +119,5 @@ pub fn recount(memory: Memory<'_>) {
             }
         }
     }
-    memory.pages_taken().store(taken, Ordering::Relaxed);
+    taken
 }

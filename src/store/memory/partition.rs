@@ -87,6 +87,11 @@ impl<'m> Partition<'m> {
         &self.words[USED + class]
     }
 
+    /// Whether there is no free block for who gives one back.
+    pub fn is_short_of(&self, class: usize) -> bool {
+        get(self.used(class)) > 0 && get(self.free(class)) == 0
+    }
+
     fn page(&self, number: u64) -> Page<'m> {
         Page::new(self.memory, number)
     }
@@ -250,7 +255,8 @@ impl<'m> Partition<'m> {
         page.owner().store(0, Ordering::Release);
         may_die();
         page.hint(self.memory, false);
-        self.memory.pages_taken().fetch_sub(1, Ordering::Relaxed);
+        // The count is not exact after deaths, and below zero it would say that there is no page left.
+        let _ = self.memory.pages_taken().fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| taken.checked_sub(1));
     }
 
     /// All pages of this partition, with their class.
