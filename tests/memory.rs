@@ -32,6 +32,15 @@ fn number(client: &mut Client) -> String {
     client.get("/capi?open=&get_int=n").line("get_int").to_owned()
 }
 
+/// How often a process has the file open, and how often mapped.
+fn uses(process: u32) -> (usize, usize) {
+    let is_it = |text: &Path| text.to_string_lossy().contains("sessions.mem");
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
+    let open = descriptors.filter(|fd| fs::read_link(fd.path()).is_ok_and(|target| is_it(&target))).count();
+    let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
+    (open, maps.lines().filter(|line| is_it(Path::new(line))).count())
+}
+
 fn all_are_there(members: &mut [Client]) {
     for (n, client) in members.iter_mut().enumerate() {
         assert_eq!(number(client), format!("OK {n}"));
@@ -45,6 +54,9 @@ fn all_sessions_outlive_restarts_of_every_kind_and_a_kill_of_all_processes(mpm: 
         httpd.graceful();
     }
     all_are_there(&mut members);
+    for process in httpd.children().into_iter().chain([httpd.pid()]) {
+        assert_eq!(uses(process), (1, 1), "descriptors and mappings of process {process}");
+    }
     httpd.restart();
     all_are_there(&mut members);
     httpd.stop();
@@ -209,6 +221,26 @@ fn a_full_store_drops_who_never_came_back_then_refuses_new_sessions_and_serves_t
 }
 
 #[test]
+fn a_size_of_any_number_of_bytes_is_rounded_to_whole_pages() {
+    for size in ["1500001", "1025k"] {
+        let httpd = Httpd::with(Mpm::Event).conf(&CONF.replace("16M", size)).start();
+        all_are_there(&mut members(&httpd, 3));
+        assert!(fs::metadata(httpd.dir().join("sessions.mem")).unwrap().len().is_multiple_of(4096));
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_is_told_of_and_does_not_end_the_parent() {
+    let httpd = setup().expect_log("was cut").start();
+    let file = fs::OpenOptions::new().write(true).open(httpd.dir().join("sessions.mem")).unwrap();
+    file.set_len(0).unwrap();
+    httpd.graceful();
+    assert!(httpd.wait_for_log("was cut").contains("full restart"));
+    // Nobody has touched the memory, and it is whole again.
+    file.set_len(16 << 20).unwrap();
+}
+
+#[test]
 fn what_memory_cannot_keep_is_refused_at_once() {
     let two = "SessionDir @DIR@\nSessionStore memory:2M\n<Location /x>\nSessionStore memory:4M\n</Location>";
     let hosts = two
@@ -324,8 +356,10 @@ fn htsession_looks_at_a_copy_and_says_what_it_cannot_do() {
     let reference = &text.lines().nth(1).unwrap()[..12];
     let (shown, text) = run(&["show", reference]);
     assert!(shown && text.contains("int"), "{text}");
+    fs::write(httpd.dir().join("sessions.mem.damaged"), "nonsense").unwrap();
     let (verified, text) = run(&["verify"]);
     assert!(verified && text.contains("3 records, 0 damaged") && !text.contains("not of the store"), "{text}");
+    assert!(text.contains("put aside: ") && text.contains("sessions.mem.damaged"), "{text}");
     assert_eq!(run(&["locks"]), (true, "no session is held\n".into()));
     for words in [&["kill", reference][..], &["gc"], &["adjust-time", "5"]] {
         let (done, text) = run(words);
