@@ -126,7 +126,7 @@ fn a_signed_cookie_is_verified_and_keys_can_be_changed(subject: &Subject) {
     let [first, second, third] = KEYS;
     let mut server = subject.server(&format!("SessionSecret {first}"));
     let configure = |server: &mut Server, keys: &str| {
-        let conf = server.conf();
+        let conf = subject.conf(server);
         server.reconfigure(&format!("{conf}\nSessionSecret {keys}\n"));
         let old = server.children();
         server.graceful();

@@ -164,6 +164,13 @@ impl Subject {
         (store.with)(Httpd::with(*mpm)).conf(store.conf).conf(PAGE).conf(conf)
     }
 
+    /// What a server of it is configured with, whatever the case.
+    pub fn conf(&self, server: &Server) -> String {
+        let Subject::Ours(store, _) = self else { panic!("this case needs power over the server") };
+        let database = server.database().map(Database::conf).unwrap_or_default();
+        format!("{database}{}\n{PAGE}", store.conf)
+    }
+
     pub fn start(setup: Setup) -> Server {
         let httpd = setup.start();
         let address = Address { port: httpd.port(), page: "/conform".into() };
@@ -172,12 +179,6 @@ impl Subject {
 }
 
 impl Server {
-    /// What one of ours is configured with, whatever the case.
-    pub fn conf(&self) -> String {
-        let store = self.database().map_or_else(|| "SessionDir @DIR@\n".to_owned(), Database::conf);
-        store + PAGE
-    }
-
     /// Somebody who was never here.
     pub fn visitor(&self) -> Visitor {
         self.visitor_of(&self.address.page)
