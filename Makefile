@@ -19,7 +19,7 @@ BUILT = build
 target := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := build
-.PHONY: build run test test-package check bench fuzz install uninstall deb clean deps help
+.PHONY: build run test test-all test-package check bench fuzz install uninstall deb clean deps help
 .NOTPARALLEL:
 
 build: deps-build ## build build/mod_session.so and build/htsession (the default)
@@ -40,6 +40,9 @@ build/mod_visits.so: apache-conf/demo/mod_visits.c c_shim/session_api.h
 
 test: deps-test ## run all tests: cargo test --features faults
 	$(CARGO) test --features faults
+
+test-all: deps-test ## all tests, with every store on every MPM, which writes docs/conformance.md
+	MSRS_CONFORMANCE_TABLE=docs/conformance.md $(CARGO) test --features faults
 
 test-package: deps-test-package deb ## install, use, upgrade and purge the package on a fresh Debian of its own, as root
 	@tools/test-package build/*.deb

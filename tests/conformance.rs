@@ -8,7 +8,7 @@
 //! The page is described in tests/c/mod_conform.c; tests/conformance/page.py is one that needs nothing of ours. Of another server only what
 //! can be seen over HTTP is asked; a `-` in the table is a case that needs power over the server, or a feature that was not built.
 //!
-//! Who does what: [`runner`] runs the cases and prints the table; [`subject`] is a store on an MPM or another server, and starts servers;
+//! Who does what: [`runner`] runs the cases; [`table`] shows what came of it, and writes docs/conformance.md; [`subject`] is a store on an MPM or another server, and starts servers;
 //! [`visitor`] is a browser; [`watch`] judges durations and does things at once. The other files are the cases, one for each group.
 
 mod support;
@@ -45,6 +45,8 @@ mod stores;
 mod strict;
 #[path = "conformance/subject.rs"]
 mod subject;
+#[path = "conformance/table.rs"]
+mod table;
 #[path = "conformance/visitor.rs"]
 mod visitor;
 #[path = "conformance/watch.rs"]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::subject::{Address, Needs, STORES, Store, Subject};
 use crate::support::Mpm;
+use crate::table;
 use crate::watch::{Failure, Metronome, caught, keep_panics, ms};
 
 /// One promise, and how it is tried.
@@ -22,7 +23,7 @@ pub struct Case {
 }
 
 impl Case {
-    fn sentence(&self) -> String {
+    pub fn sentence(&self) -> String {
         self.name.replace('_', " ")
     }
 }
@@ -101,16 +102,24 @@ impl Wanted {
         }
         let has = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(name));
         let stores = STORES.iter().filter(|store| has(&self.store, store.name));
-        let of = |store: &'static Store| if self.mpm.is_some() { &Mpm::ALL } else { store.mpms() }.iter().map(move |mpm| (store, *mpm));
+        let everywhere = self.mpm.is_some() || table::wanted().is_some();
+        let of = |store: &'static Store| if everywhere { &Mpm::ALL } else { store.mpms() }.iter().map(move |mpm| (store, *mpm));
         let all = stores.flat_map(of).filter(|(_, mpm)| has(&self.mpm, &format!("{mpm:?}")));
         all.map(|(store, mpm)| Subject::Ours(store, mpm)).collect()
     }
 }
 
-enum Outcome {
+/// What came of a case on a subject.
+pub enum Outcome {
     Kept,
     NotAsked,
     Broken(String),
+}
+
+/// The outcomes of all cases on one subject.
+pub struct Column {
+    pub subject: Subject,
+    pub outcomes: Vec<Outcome>,
 }
 
 pub fn run(all: &[Case]) -> ExitCode {
@@ -126,8 +135,12 @@ pub fn run(all: &[Case]) -> ExitCode {
         return ExitCode::SUCCESS; // the words are for another test of cargo, perhaps
     }
     keep_panics();
-    let columns: Vec<_> = subjects.iter().map(|subject| (subject.name(), run_on(subject, &cases))).collect();
-    print_table(&cases, &columns)
+    let is_all = subjects.len() >= STORES.len() && cases.len() == all.len();
+    let column = |subject: Subject| Column { outcomes: run_on(&subject, &cases), subject };
+    let columns: Vec<_> = subjects.into_iter().map(column).collect();
+    let kept = table::print(&cases, &columns);
+    let documented = !is_all || table::document(&cases, &columns, kept);
+    if kept && documented { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn run_on(subject: &Subject, cases: &[Case]) -> Vec<Outcome> {
@@ -165,32 +178,4 @@ fn attempt(subject: &Subject, case: &Case) -> Outcome {
             Err(failure) => return Outcome::Broken(failure.text),
         }
     }
-}
-
-fn print_table(cases: &[Case], columns: &[(String, Vec<Outcome>)]) -> ExitCode {
-    let width = cases.iter().map(|case| case.name.chars().count()).max().unwrap_or(0);
-    let cells = |texts: Vec<&str>| -> String {
-        columns.iter().zip(texts).map(|((name, _), text)| format!("  {text:width$}", width = name.len())).collect()
-    };
-    println!("\n{:5}{:width$}{}", "", "", cells(columns.iter().map(|(name, _)| &**name).collect()));
-    for (row, case) in cases.iter().enumerate() {
-        let marks = columns.iter().map(|(_, outcomes)| match outcomes[row] {
-            Outcome::Kept => "ok",
-            Outcome::NotAsked => "-",
-            Outcome::Broken(_) => "FAILED",
-        });
-        println!("{:5}{:width$}{}", case.id, case.sentence(), cells(marks.collect()).trim_end());
-    }
-    let mut broken = 0;
-    for (row, case) in cases.iter().enumerate() {
-        for (name, outcomes) in columns {
-            if let Outcome::Broken(why) = &outcomes[row] {
-                broken += 1;
-                println!("\n{} on {name}: {}\n{why}", case.id, case.sentence());
-            }
-        }
-    }
-    let asked = columns.iter().flat_map(|(_, outcomes)| outcomes).filter(|outcome| !matches!(outcome, Outcome::NotAsked)).count();
-    println!("\n{} of {asked} kept", asked - broken);
-    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

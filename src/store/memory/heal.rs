@@ -26,14 +26,16 @@ pub fn heal(partition: Partition<'_>) {
     for bucket in 0..partition.memory.geometry.buckets {
         ground.walk(bucket);
     }
-    let (empty, others): (Vec<_>, Vec<_>) = ground.pages.into_values().partition(|(_, _, used)| *used == 0);
-    for (class, page, used) in others.into_iter().chain(empty) {
+    let mut empty = Vec::new();
+    for (class, page, used) in ground.pages.into_values() {
         may_die();
         for block in (0..PAGE / CLASSES[class]).filter(|block| used & (1 << block) == 0) {
             wipe(partition.memory, page.number * PAGE as u64 + (block * CLASSES[class]) as u64, CLASSES[class]);
         }
-        // Where all others are full, an empty page has the free block that who writes again needs.
-        if used == 0 && !partition.is_short_of(class) { partition.abandon(page) } else { partition.adopt(class, page, used) }
+        if used == 0 { empty.push((class, page)) } else { partition.adopt(class, page, used) }
+    }
+    for (class, page) in empty {
+        if partition.has_no_spare(class) { partition.adopt(class, page, 0) } else { partition.abandon(page) }
     }
     recount(partition.memory);
 }

@@ -83,13 +83,8 @@ impl<'m> Partition<'m> {
         &self.words[FREE + class]
     }
 
-    fn used(&self, class: usize) -> &'m AtomicU64 {
+    pub fn used(&self, class: usize) -> &'m AtomicU64 {
         &self.words[USED + class]
-    }
-
-    /// Whether there is no free block for who gives one back.
-    pub fn is_short_of(&self, class: usize) -> bool {
-        get(self.used(class)) > 0 && get(self.free(class)) == 0
     }
 
     fn page(&self, number: u64) -> Page<'m> {
@@ -145,6 +140,11 @@ impl<'m> Partition<'m> {
         } else if get(self.free(class)) > blocks_per_page(class) as u64 {
             self.release(class, page);
         }
+    }
+
+    /// Whether records of a class could not be written anew.
+    pub fn has_no_spare(&self, class: usize) -> bool {
+        get(self.used(class)) > 0 && get(self.free(class)) == 0
     }
 
     /// One block more or less is free.

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::*;
-use layout::Geometry;
+use layout::{CLASSES, Geometry, blocks_per_page};
 
 mod damage;
 mod deaths;
@@ -91,12 +91,22 @@ impl Ground {
 
     /// Lists and counts are those that a healer makes of the index, and what is free is zero.
     fn audit(&self) {
+        // The first pages of lists come in another order, and an empty page may be kept in reserve.
         let counts = || -> Vec<u64> {
-            let words = |number| &self.store.memory.partition(number)[8..];
-            let numbers = self.partitions().flat_map(words).map(|word| word.load(Ordering::Relaxed));
-            // The first pages of lists come in another order.
-            let counted = numbers.enumerate().filter(|(at, _)| at % 120 >= 32).map(|(_, number)| number);
-            counted.chain([self.store.memory.pages_taken().load(Ordering::Relaxed)]).collect()
+            let mut taken = self.store.memory.pages_taken().load(Ordering::Relaxed);
+            let mut counts = Vec::new();
+            for partition in self.partitions().map(|number| Partition::new(self.store.memory, number)) {
+                for class in 0..CLASSES.len() {
+                    let empty = partition.listed(class).filter(|page| page.used() == 0).count() as u64;
+                    taken -= empty;
+                    counts.extend([
+                        partition.free(class).load(Ordering::Relaxed) - empty * blocks_per_page(class) as u64,
+                        partition.used(class).load(Ordering::Relaxed),
+                    ]);
+                }
+            }
+            counts.push(taken);
+            counts
         };
         let content = || -> Vec<u64> {
             let heap = self.store.memory.geometry.pages * PAGE;

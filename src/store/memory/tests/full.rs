@@ -118,6 +118,6 @@ fn a_healer_leaves_a_free_block_to_who_writes_again() {
     ground.delete(0);
     ground.audit();
     let partition = Partition::new(ground.store.memory, 0);
-    assert!((0..layout::CLASSES.len()).all(|class| !partition.is_short_of(class)));
+    assert!((0..layout::CLASSES.len()).all(|class| !partition.has_no_spare(class)));
     (1..5).for_each(|n| assert_eq!(ground.write(n, &blob(n, 1, 8000)).unwrap(), Outcome::Written));
 }
