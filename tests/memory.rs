@@ -281,6 +281,22 @@ fn a_configuration_test_makes_nothing_and_a_directory_of_files_is_refused() {
     assert!(said.contains("holds another store ('file store 1')"), "{said}");
 }
 
+#[test]
+fn a_restart_with_another_store_in_the_directory_neither_takes_its_sessions_for_absent_nor_mixes_them() {
+    let mut httpd = setup().expect_log("holds another store").start();
+    let mut members = members(&httpd, 3);
+    for other in ["file", "dbm"] {
+        httpd.reconfigure(&CONF.replace("memory:16M", other));
+        httpd.graceful();
+        assert_eq!(members[0].get("/capi?open=").line("open"), "STORE", "{other}");
+        assert_eq!(httpd.get("/capi?open=create&set_int=n:1&save").line("save"), "STORE", "{other}");
+        assert_eq!(fs::read_dir(httpd.dir()).unwrap().count(), 2, "the marker and the file");
+    }
+    httpd.reconfigure(CONF);
+    httpd.graceful();
+    all_are_there(&mut members);
+}
+
 /// Gives a path to the user of the server.
 fn own(path: &Path) {
     if rustix::process::geteuid().is_root() {

@@ -225,14 +225,15 @@ pub fn claim_for(dir: &Path, kind: Kind, owner: Option<(Uid, Gid)>) -> Result<()
     }
 }
 
-/// Whether the directory carries its marker: one system call.
+/// Whether the directory carries the marker of this kind of store, by its length, which differs from kind to kind: one system call. If not,
+/// [`claim`] says what is wrong.
 ///
 /// # Errors
 /// It cannot be told.
-pub fn is_claimed(dir: &Path) -> Result<bool> {
+pub fn is_claimed(dir: &Path, kind: Kind) -> Result<bool> {
     let path = dir.join(MARKER);
     match fs::statat(fs::CWD, &path, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(_) => Ok(true),
+        Ok(found) => Ok(usize::try_from(found.st_size) == Ok(kind.marker().len())),
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(Error::Io(path, errno.into())),
     }

@@ -21,7 +21,7 @@ fn now() -> Timestamp {
 /// Puts the sessions of these numbers into a directory, made if it is missing, and gives all of it to the server's user. Session `n`
 /// expired for as long as `expired_for` says, or lives.
 pub fn put(dir: &Path, numbers: impl IntoIterator<Item = u32>, expired_for: impl Fn(u32) -> Option<Duration>) {
-    if !directory::is_claimed(dir).expect("a look at the directory") {
+    if !directory::is_claimed(dir, directory::Kind::File).expect("a look at the directory") {
         directory::make(dir, None).expect("a directory for sessions");
         directory::claim(dir, directory::Kind::File).expect("its marker");
     }

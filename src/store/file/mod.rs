@@ -55,7 +55,7 @@ impl FileStore {
     /// A file is not there. Before that means "no such session", the directory must be there and ours: a store that vanished is
     /// a failure. It is claimed anew if somebody made it again.
     fn absent(&self) -> Result<()> {
-        if directory::is_claimed(&self.dir)? { Ok(()) } else { directory::claim(&self.dir, Kind::File) }
+        if directory::is_claimed(&self.dir, Kind::File)? { Ok(()) } else { directory::claim(&self.dir, Kind::File) }
     }
 
     fn open(&self, path: &Path, key: &Key, access: Access) -> Result<Option<RecordFile>> {

@@ -100,7 +100,7 @@ pub struct Order<'s> {
 
 pub fn sweep(store: &FileStore, mut order: Order<'_>, slice: Duration, from: Cursor) -> Result<Sweep> {
     let end = Instant::now() + slice;
-    if !directory::is_claimed(&store.dir)? {
+    if !directory::is_claimed(&store.dir, Kind::File)? {
         directory::claim(&store.dir, Kind::File)?;
     }
     let mut done = Sweep::default();
