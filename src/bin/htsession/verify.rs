@@ -92,8 +92,7 @@ pub fn verify(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
 }
 
 /// The files of a memory store.
-const MEMORY: [(&str, What); 3] =
-    [(memory::NAME, What::OfTheStore), (memory::NEW, What::OfTheStore), (memory::DAMAGED, What::PutAside)];
+const MEMORY: [(&str, What); 3] = [(memory::NAME, What::OfTheStore), (memory::NEW, What::OfTheStore), (memory::DAMAGED, What::PutAside)];
 
 /// What is beside the records of a directory; of files with known names, what they are.
 fn aside(dir: &Path, known: impl Iterator<Item = (&'static str, What)> + Clone, found: &mut Verified) -> Result<(), Failure> {
