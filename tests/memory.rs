@@ -3,39 +3,27 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use mod_session_rs::store::Store;
-use support::{Client, Httpd, Mpm, Setup, memory, mpm_tests};
-
-const CONF: &str = "SessionDir @DIR@\nSessionStore memory:16M\nSessionLock access";
+use support::memory::{self, CONF, all_are_there, members, number};
+use support::{Client, Httpd, Mpm, mpm_tests};
 
 fn server(mpm: Mpm) -> Httpd {
     Httpd::with(mpm).conf(CONF).workers(8).start()
 }
 
-/// Clients with a session each, in which `n` is the number of the client.
-fn members(httpd: &Httpd, many: u64) -> Vec<Client> {
-    let begin = |n: u64| {
-        let mut client = httpd.client();
-        assert_eq!(client.get(&format!("/capi?open=create&set_int=n:{n}&save")).line("save"), "OK");
-        client
-    };
-    (0..many).map(begin).collect()
-}
-
-fn number(client: &mut Client) -> String {
-    client.get("/capi?open=&get_int=n").line("get_int").to_owned()
-}
-
-fn all_are_there(members: &mut [Client]) {
-    for (n, client) in members.iter_mut().enumerate() {
-        assert_eq!(number(client), format!("OK {n}"));
-    }
+/// How often a process has the file open, and how often mapped.
+fn uses(process: u32) -> (usize, usize) {
+    let is_it = |text: &Path| text.to_string_lossy().contains("sessions.mem");
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
+    let open = descriptors.filter(|fd| fs::read_link(fd.path()).is_ok_and(|target| is_it(&target))).count();
+    let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
+    (open, maps.lines().filter(|line| is_it(Path::new(line))).count())
 }
 
 fn all_sessions_outlive_restarts_of_every_kind_and_a_kill_of_all_processes(mpm: Mpm) {
@@ -45,6 +33,9 @@ fn all_sessions_outlive_restarts_of_every_kind_and_a_kill_of_all_processes(mpm: 
         httpd.graceful();
     }
     all_are_there(&mut members);
+    for process in httpd.children().into_iter().chain([httpd.pid()]) {
+        assert_eq!(uses(process), (1, 1), "descriptors and mappings of process {process}");
+    }
     httpd.restart();
     all_are_there(&mut members);
     httpd.stop();
@@ -209,88 +200,6 @@ fn a_full_store_drops_who_never_came_back_then_refuses_new_sessions_and_serves_t
 }
 
 #[test]
-fn what_memory_cannot_keep_is_refused_at_once() {
-    let two = "SessionDir @DIR@\nSessionStore memory:2M\n<Location /x>\nSessionStore memory:4M\n</Location>";
-    let hosts = two
-        .replace("<Location /x>\nSessionStore memory:4M", "<VirtualHost *:@PORT@>\nSessionStore file")
-        .replace("</Location>", "</VirtualHost>")
-        .replace("memory:2M", "memory:4M");
-    for (conf, parts) in [
-        ("SessionStore memory", ["SessionStore memory", "needs a directory", "SessionDir"]),
-        ("SessionStore memory:1023K", ["SessionStore", "'1023K'", "1M to 256G"]),
-        ("SessionStore memory:much", ["SessionStore", "'much'", "1M to 256G"]),
-        ("SessionDir @DIR@\nSessionStore memory\nSessionSync On", ["SessionSync On", "SessionStore memory", "say SessionSync Off"]),
-        (two, ["memory:2M", "memory:4M", "one size"]),
-        (&hosts, ["memory:4M", "another store", "directory of its own"]),
-    ] {
-        let (accepted, said) = Httpd::configtest(conf);
-        assert!(!accepted && parts.iter().all(|part| said.contains(part)), "{conf}: {said}");
-    }
-    let off = "SessionSync On\nSessionDir files\n<Location /x>\nSessionDir @DIR@\nSessionStore memory\nSessionIdCookie x\nSessionSync Off\n</Location>";
-    for conf in ["SessionDir @DIR@\nSessionStore memory:1G", "SessionStore MEMORY\nSessionDir @DIR@", off] {
-        let (accepted, said) = Httpd::configtest(conf);
-        assert!(accepted, "{conf}: {said}");
-    }
-}
-
-fn setup() -> Setup {
-    Httpd::with(Mpm::Event).conf(CONF)
-}
-
-#[test]
-fn a_configuration_test_makes_nothing_and_a_directory_of_files_is_refused() {
-    let setup = setup();
-    assert!(setup.configtest().0 && !setup.dir().exists());
-    fs::create_dir(setup.dir()).unwrap();
-    fs::write(setup.dir().join(".mod_session_rs"), "file store 1\n").unwrap();
-    fs::set_permissions(setup.dir(), PermissionsExt::from_mode(0o700)).unwrap();
-    own(&setup.dir());
-    let said = setup.try_start().err().expect("refused");
-    assert!(said.contains("holds another store ('file store 1')"), "{said}");
-}
-
-/// Gives a path to the user of the server.
-fn own(path: &Path) {
-    if rustix::process::geteuid().is_root() {
-        let status = std::process::Command::new("chown").args(["-R", "www-data:www-data"]).arg(path).status().unwrap();
-        assert!(status.success());
-    }
-}
-
-#[test]
-fn a_file_that_cannot_be_used_is_put_aside_and_told_of() {
-    let mut httpd = setup().expect_log("begins without sessions").start();
-    let mut member = members(&httpd, 1).remove(0);
-    httpd.stop();
-    let file = httpd.dir().join("sessions.mem");
-    fs::write(&file, "nonsense").unwrap();
-    httpd.start_again();
-    let line = httpd.wait_for_log("begins without sessions");
-    assert!(line.contains("sessions.mem is too short") || line.contains("does not begin"), "{line}");
-    assert_eq!(number(&mut member), "NONE");
-    assert_eq!(fs::read(httpd.dir().join("sessions.mem.damaged")).unwrap(), b"nonsense");
-}
-
-#[test]
-fn a_file_that_was_taken_away_is_told_of_and_the_server_goes_on() {
-    let httpd = setup().expect_log("was taken away").start();
-    let mut members = members(&httpd, 5);
-    fs::remove_file(httpd.dir().join("sessions.mem")).unwrap();
-    httpd.graceful();
-    assert!(httpd.wait_for_log("was taken away").contains("until a full restart"));
-    all_are_there(&mut members);
-    assert_eq!(members[0].get("/capi?open=create&add=n:7&save").line("save"), "OK");
-    httpd.graceful();
-    assert_eq!(number(&mut members[0]), "OK 7");
-}
-
-#[test]
-fn where_there_is_no_room_the_server_does_not_start() {
-    let said = Httpd::with(Mpm::Event).conf("SessionDir @DIR@\nSessionStore memory:256G").try_start().err().expect("refused");
-    assert!(said.contains("no room for SessionStore memory, 262144 MiB") && said.contains("smaller size"), "{said}");
-}
-
-#[test]
 fn expired_sessions_are_cleaned_away() {
     let httpd = Httpd::with(Mpm::Event).conf(CONF).conf("SessionCleanupInterval 1\nSessionTimeout 60").log_level("info").start();
     let mut members = members(&httpd, 20);
@@ -311,7 +220,7 @@ fn expired_sessions_are_cleaned_away() {
 #[cfg(feature = "tool")]
 #[test]
 fn htsession_looks_at_a_copy_and_says_what_it_cannot_do() {
-    let httpd = setup().start();
+    let httpd = server(Mpm::Event);
     members(&httpd, 3);
     let run = |arguments: &[&str]| {
         let output =
@@ -324,8 +233,10 @@ fn htsession_looks_at_a_copy_and_says_what_it_cannot_do() {
     let reference = &text.lines().nth(1).unwrap()[..12];
     let (shown, text) = run(&["show", reference]);
     assert!(shown && text.contains("int"), "{text}");
+    fs::write(httpd.dir().join("sessions.mem.damaged"), "nonsense").unwrap();
     let (verified, text) = run(&["verify"]);
     assert!(verified && text.contains("3 records, 0 damaged") && !text.contains("not of the store"), "{text}");
+    assert!(text.contains("put aside: ") && text.contains("sessions.mem.damaged"), "{text}");
     assert_eq!(run(&["locks"]), (true, "no session is held\n".into()));
     for words in [&["kill", reference][..], &["gc"], &["adjust-time", "5"]] {
         let (done, text) = run(words);

@@ -209,7 +209,8 @@ fn session_store(config: &mut Config, words: &[&str], place: Place<'_>) -> Answe
         ("file", None, [_]) => StoreKind::File,
         ("dbm", None, [_]) => StoreKind::Dbm,
         ("memory", None, [_]) => StoreKind::Memory(DEFAULT_MEMORY),
-        ("memory", Some(size), [_]) => StoreKind::Memory(memory(size, SMALLEST, LARGEST)?),
+        // An error shows the size as it was written.
+        ("memory", Some(size), [word]) => StoreKind::Memory(memory(&word[word.len() - size.len()..], SMALLEST, LARGEST)?),
         ("dbd", None, [_]) => StoreKind::Dbd(Table::default()),
         ("dbd", Some(table), [_]) => StoreKind::Dbd(Table::parse(table).ok_or_else(|| {
             format!("takes the name of a table behind 'dbd:', at most 40 lower-case letters, digits and _, not '{table}'")

@@ -26,7 +26,8 @@ pub fn memory(word: &str, least: u64, most: u64) -> Result<u64, String> {
     let whole = usize::try_from(most).unwrap_or(usize::MAX);
     let bytes = size(digits, 1, whole).ok().filter(|_| unit == 1 || digits.bytes().all(|c| c.is_ascii_digit()));
     let bytes = bytes.and_then(|number| (number as u64).checked_mul(unit)).filter(|bytes| (least..=most).contains(bytes));
-    bytes.ok_or_else(|| {
+    // A file is mapped by pages.
+    bytes.map(|bytes| bytes.next_multiple_of(4096)).ok_or_else(|| {
         format!("takes a size from {}M to {}G (bytes, or with K, M or G) behind memory:, not '{word}'", least >> 20, most >> 30)
     })
 }
@@ -57,6 +58,7 @@ mod tests {
     fn memory_has_a_size_up_to_gigabytes() {
         let parse = |word| memory(word, 1 << 20, 256 << 30);
         assert_eq!(["1M", "1048576", "64m", "2G"].map(parse), [1 << 20, 1 << 20, 64 << 20, 2 << 30].map(Ok));
+        assert_eq!(["1048577", "1025K"].map(parse), [257 << 12, 257 << 12].map(Ok), "whole pages");
         for bad in ["", "1023K", "257G", "1GG", "1KG", "G", "-1G", "18446744073709551615G", "all"] {
             assert!(
                 parse(bad).unwrap_err().contains(&format!("1M to 256G (bytes, or with K, M or G) behind memory:, not '{bad}'")),

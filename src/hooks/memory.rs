@@ -15,7 +15,7 @@ use crate::lock::Exclusion as _;
 use crate::lock::pool::Pool;
 use crate::session::record::is_unpresented;
 use crate::store::directory::{self, Kind};
-use crate::store::memory::file::{self, Maker};
+use crate::store::memory::file::{self, Maker, Standing};
 use crate::store::memory::layout::Memory;
 use crate::store::memory::{Carried, Exclusion, MemoryStore, Missing, Surroundings, carry};
 use crate::store::{Error, Store};
@@ -93,7 +93,8 @@ pub fn prepare(server: Server<'_>, places: &[Arc<StorePlace>]) -> Result<(), ()>
 
 /// At a restart.
 fn look_after(server: Server<'_>, dir: &Path, bytes: u64, kept: KeptFile) {
-    let has = Memory::attach(kept.words()).map_or(bytes, |memory| memory.geometry.bytes);
+    // The parent does not touch the memory: where somebody has cut the file, that is a deadly signal.
+    let has = kept.bytes();
     if has != bytes {
         server.log(
             Level::Notice,
@@ -105,16 +106,16 @@ fn look_after(server: Server<'_>, dir: &Path, bytes: u64, kept: KeptFile) {
             ),
         );
     }
-    if !file::is_in_place(dir, kept.identity()) {
-        server.log(
-            Level::Warning,
-            format_args!(
-                "SessionDir {}: {} was taken away under a running server; its sessions go on until a full restart, and are lost then",
-                dir.display(),
-                file::NAME
-            ),
-        );
-    }
+    let (level, what) = match file::standing(dir, kept.identity(), has) {
+        Standing::InPlace => return,
+        Standing::TakenAway => {
+            (Level::Warning, "was taken away under a running server; its sessions go on until a full restart, and are lost then")
+        }
+        Standing::Cut => {
+            (Level::Error, "was cut under a running server, and who looks behind its end dies (SIGBUS); it is made anew at a full restart")
+        }
+    };
+    server.log(level, format_args!("SessionDir {}: {} {what}", dir.display(), file::NAME));
 }
 
 fn open_in_parent(server: Server<'_>, dir: &Path, bytes: u64) -> Result<(), Error> {

@@ -118,6 +118,10 @@ impl KeptFile {
         self.memory.words()
     }
 
+    pub fn bytes(self) -> u64 {
+        self.memory.bytes as u64
+    }
+
     /// Device and number of the file.
     pub fn identity(self) -> (u64, u64) {
         (self.device, self.inode)

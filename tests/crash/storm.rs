@@ -185,7 +185,7 @@ impl Storm {
 
     /// How many records of a memory store healers found damaged.
     pub fn damaged(&self) -> u64 {
-        memory::map(&store_path(self.place.path())).damaged().load(Ordering::Relaxed)
+        memory::map(&store_path(self.place.path())).damaged()[0].load(Ordering::Relaxed)
     }
 
     /// Looks at what is left when all have ended.

@@ -10,7 +10,7 @@ use mod_session_rs::store;
 use mod_session_rs::store::dbm::{DbmStore, FILES};
 use mod_session_rs::store::directory::{Kind, MARKER};
 use mod_session_rs::store::file::{Name, classify, is_ours};
-use mod_session_rs::store::memory::file::NAME;
+use mod_session_rs::store::memory::file as memory;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -68,8 +68,8 @@ pub fn verify(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
         Ok(())
     })?;
     match &place.directory {
-        Some((dir, Kind::File)) => aside(dir, &[], &mut found)?,
-        Some((dir, Kind::Memory)) => aside(dir, &[NAME], &mut found)?,
+        Some((dir, Kind::File)) => aside(dir, [].into_iter(), &mut found)?,
+        Some((dir, Kind::Memory)) => aside(dir, MEMORY.into_iter(), &mut found)?,
         Some((dir, Kind::Dbm)) => dbm(dir, &mut found)?,
         None => {}
     }
@@ -91,14 +91,18 @@ pub fn verify(place: &Place, output: &mut Output) -> Result<ExitCode, Failure> {
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What is beside the records of a directory, apart from files of the store with these names.
-fn aside(dir: &Path, known: &[&str], found: &mut Verified) -> Result<(), Failure> {
+/// The files of a memory store.
+const MEMORY: [(&str, What); 3] = [(memory::NAME, What::OfTheStore), (memory::NEW, What::OfTheStore), (memory::DAMAGED, What::PutAside)];
+
+/// What is beside the records of a directory; of files with known names, what they are.
+fn aside(dir: &Path, known: impl Iterator<Item = (&'static str, What)> + Clone, found: &mut Verified) -> Result<(), Failure> {
     for (path, what) in others(dir)? {
-        if known.iter().any(|name| path == dir.join(name)) {
-            continue;
+        let what = known.clone().find(|(name, _)| path == dir.join(name)).map_or(what, |(_, what)| what);
+        match what {
+            What::OfTheStore => {}
+            What::PutAside => found.put_aside.push(path.display().to_string()),
+            What::Foreign => found.foreign.push(path.display().to_string()),
         }
-        let list = if what == What::PutAside { &mut found.put_aside } else { &mut found.foreign };
-        list.push(path.display().to_string());
     }
     Ok(())
 }

@@ -23,6 +23,9 @@ pub fn carry(from: Memory<'_>, to: Memory<'_>) -> Carried {
     for number in 0..from.geometry.partitions {
         let _ = Section::enter(from, number);
     }
+    for (from, to) in from.damaged().into_iter().zip(to.damaged()) {
+        to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
     let mut carried = Carried { kept: 0, left: 0 };
     let mut passing = Vec::new();
     walk::records(from, &mut |entry, born| {

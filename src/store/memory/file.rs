@@ -16,9 +16,9 @@ use crate::store::{Error, Result};
 
 pub const NAME: &str = "sessions.mem";
 /// One that is being made.
-const NEW: &str = "sessions.mem.new";
+pub const NEW: &str = "sessions.mem.new";
 /// One that could not be used.
-const DAMAGED: &str = "sessions.mem.damaged";
+pub const DAMAGED: &str = "sessions.mem.damaged";
 /// All that may lie in a directory of this store, beside the marker.
 pub const FILES: [&str; 3] = [NAME, NEW, DAMAGED];
 
@@ -171,7 +171,7 @@ fn lock(file: impl AsFd, patience: Duration) -> std::result::Result<(), Errno> {
 
 /// Zeroes for which there is room whatever happens.
 fn reserve(file: &File, bytes: u64) -> std::io::Result<()> {
-    match fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
+    match rustix::io::retry_on_intr(|| fs::fallocate(file, FallocateFlags::empty(), 0, bytes)) {
         // A file system that cannot promise it, but may keep it.
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
             let zeroes = vec![0; 1 << 20];
@@ -187,10 +187,25 @@ fn reserve(file: &File, bytes: u64) -> std::io::Result<()> {
     }
 }
 
-/// Whether the file of a directory is this one, by its device and number.
+/// What became of a file that is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    InPlace,
+    /// The directory has none, or another one.
+    TakenAway,
+    /// It is shorter than what is mapped.
+    Cut,
+}
+
+/// How the file of a directory stands that is known by its device and number.
 #[must_use]
-pub fn is_in_place(dir: &Path, identity: (u64, u64)) -> bool {
-    std::fs::symlink_metadata(dir.join(NAME)).is_ok_and(|found| (found.dev(), found.ino()) == identity)
+pub fn standing(dir: &Path, identity: (u64, u64), bytes: u64) -> Standing {
+    match std::fs::symlink_metadata(dir.join(NAME)) {
+        Ok(found) if (found.dev(), found.ino()) != identity => Standing::TakenAway,
+        Ok(found) if found.len() < bytes => Standing::Cut,
+        Ok(_) => Standing::InPlace,
+        Err(_) => Standing::TakenAway,
+    }
 }
 
 #[cfg(test)]
@@ -215,11 +230,13 @@ mod tests {
         assert_eq!((found.mode() & 0o7777, found.len(), first.instead_of.is_none()), (0o600, BYTES, true));
         assert!(found.blocks() * 512 >= BYTES, "not reserved");
         let identity = (found.dev(), found.ino());
-        assert!(is_in_place(place.path(), identity));
+        assert_eq!(standing(place.path(), identity, BYTES), Standing::InPlace);
+        assert_eq!(standing(place.path(), identity, BYTES + 1), Standing::Cut);
+        assert_eq!(standing(place.path(), (identity.0, identity.1 + 1), BYTES), Standing::TakenAway);
         drop(first);
         // Another size is for the caller to see to.
         let again = Maker::new(place.path(), 2 * BYTES, None).unwrap().open().unwrap();
-        assert!(again.bytes == BYTES && is_in_place(place.path(), identity));
+        assert!(again.bytes == BYTES && standing(place.path(), identity, BYTES) == Standing::InPlace);
         assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
     }
 

@@ -49,7 +49,7 @@ impl<'m> Ground<'m> {
                 let entry = Entry(slot.load(Ordering::Acquire));
                 if entry.0 != 0 && !self.keep(bucket, entry) {
                     slot.store(0, Ordering::Release);
-                    memory.damaged().fetch_add(1, Ordering::Relaxed);
+                    memory.damaged()[0].fetch_add(1, Ordering::Relaxed);
                 }
             }
             words = match self.follow(index::link(words)) {
@@ -99,6 +99,17 @@ impl<'m> Ground<'m> {
 
 /// The count of pages, and the hints where free ones are, may have suffered too.
 pub fn recount(memory: Memory<'_>) {
+    // Who takes or gives back a page meanwhile may or may not be counted: then it is done again, and in the end left to the next one.
+    for _ in 0..4 {
+        let before = memory.pages_taken().load(Ordering::Relaxed);
+        let taken = count(memory);
+        if memory.pages_taken().compare_exchange(before, taken, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            return;
+        }
+    }
+}
+
+fn count(memory: Memory<'_>) -> u64 {
     let mut taken = 0;
     for (at, hint) in memory.taken().iter().enumerate() {
         let pages = at * 64..memory.geometry.pages.min(at * 64 + 64);
@@ -110,5 +121,5 @@ pub fn recount(memory: Memory<'_>) {
             }
         }
     }
-    memory.pages_taken().store(taken, Ordering::Relaxed);
+    taken
 }

@@ -198,9 +198,9 @@ impl<'m> Memory<'m> {
         &self.words[27]
     }
 
-    /// Records that were found damaged by a healer.
-    pub fn damaged(&self) -> &'m AtomicU64 {
-        &self.words[28]
+    /// Records that were found damaged by a healer, and how many of them were told of.
+    pub fn damaged(&self) -> [&'m AtomicU64; 2] {
+        [&self.words[28], &self.words[29]]
     }
 
     /// The words of a partition: see [`super::partition`].

@@ -1,6 +1,6 @@
 //! The table of pages: whose a page is, which of its blocks are in use, and what stands before and after it in a list.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::layout::Memory;
 
@@ -12,8 +12,10 @@ pub fn set(word: &AtomicU64, value: u64) {
     word.store(value, Ordering::Relaxed);
 }
 
-/// Fills with zeroes.
+/// Fills with zeroes what the index names no more.
 pub fn wipe(memory: Memory<'_>, address: u64, words: usize) {
+    // A reader who sees a zero sees also that the index has changed: else it would take the record for one of another key.
+    fence(Ordering::Release);
     memory.block(address, words).into_iter().flatten().for_each(|word| set(word, 0));
 }
 

@@ -255,7 +255,8 @@ impl<'m> Partition<'m> {
         page.owner().store(0, Ordering::Release);
         may_die();
         page.hint(self.memory, false);
-        self.memory.pages_taken().fetch_sub(1, Ordering::Relaxed);
+        // The count is not exact after deaths, and below zero it would say that there is no page left.
+        let _ = self.memory.pages_taken().fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| taken.checked_sub(1));
     }
 
     /// All pages of this partition, with their class.

@@ -21,11 +21,11 @@ pub fn has_pages(memory: Memory<'_>, wanted: u64) -> bool {
 /// Where the oldest record that is passing may be, and up to which birth records go now.
 pub fn oldest(memory: Memory<'_>) -> Option<(usize, u64)> {
     let of = |number: usize| memory.partition(number)[super::partition::OLDEST].load(Ordering::Relaxed);
-    let (number, oldest) = (0..memory.geometry.partitions).map(|number| (number, of(number))).min_by_key(|(_, born)| *born)?;
+    // Zeroes are a partition that nobody has entered, or whose healer died.
+    let known = (0..memory.geometry.partitions).map(|number| (number, of(number))).filter(|(_, born)| *born != 0);
+    let (number, oldest) = known.min_by_key(|(_, born)| *born)?;
     let now = memory.births().load(Ordering::Relaxed);
-    // Zeroes are a partition that nobody has entered.
-    let is_any = oldest != u64::MAX && oldest != 0;
-    is_any.then(|| (number, oldest + now.saturating_sub(oldest) / SHARE))
+    (oldest != u64::MAX).then(|| (number, oldest + now.saturating_sub(oldest) / SHARE))
 }
 
 impl Section<'_> {
@@ -38,7 +38,11 @@ impl Section<'_> {
                 let head = if entry.is_passing() { Head::read(self.memory, entry.address()) } else { None };
                 match head {
                     Some(head) if head.born() <= born => {
-                        self.remove(&Found { slot, entry, head });
+                        // What is damaged may name the blocks of others.
+                        match head.blob(self.memory, entry.address()) {
+                            Some(_) => self.remove(&Found { slot, entry, head }),
+                            None => self.remove_damaged(slot),
+                        }
                         dropped += 1;
                     }
                     Some(head) => oldest = oldest.min(head.born()),

@@ -191,6 +191,17 @@ fn a_history_of_any_sizes_leaves_what_it_should_and_takes_no_more_than_that() {
 }
 
 #[test]
+fn a_pass_over_much_empty_memory_is_cut_into_slices_too() {
+    let ground = ground(64 * MIB);
+    let (mut next, mut slices) = (Some(Cursor::default()), 0);
+    while let Some(from) = next {
+        next = ground.store.sweep(Timestamp(9), Duration::ZERO, from, &mut |_, _| {}).unwrap().next;
+        slices += 1;
+    }
+    assert!((10..100).contains(&slices), "{slices} slices");
+}
+
+#[test]
 fn more_records_than_places_in_the_index_are_all_found() {
     let ground = ground(MIB);
     // The places are for records of 256 bytes.

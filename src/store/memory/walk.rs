@@ -13,6 +13,8 @@ use crate::store::{Blob, Cursor, Entry, Error, Result, Store, Sweep};
 
 /// Buckets between two looks at the clock.
 const STEP: usize = 8;
+/// The same where there is nothing in them, which must not take long either.
+const EMPTY_STEP: usize = 2048;
 
 /// How far a sweep has come.
 struct Position {
@@ -41,8 +43,26 @@ pub fn sweep(
     from: &Cursor,
     deleted: &mut dyn FnMut(&Key, &Blob),
 ) -> Result<Sweep> {
+    let mut done = sweep_slice(store, before, slice, from, deleted)?;
+    let [found, told] = store.memory.damaged();
+    let all = found.load(Ordering::Relaxed);
+    let since = all.wrapping_sub(told.swap(all, Ordering::Relaxed));
+    if since > 0 {
+        done.corrupt += since;
+        done.damage.get_or_insert_with(|| format!("{}: what a crash of the machine left in pieces, and is lost", store.around.name));
+    }
+    Ok(done)
+}
+
+fn sweep_slice(
+    store: &MemoryStore,
+    before: Timestamp,
+    slice: Duration,
+    from: &Cursor,
+    deleted: &mut dyn FnMut(&Key, &Blob),
+) -> Result<Sweep> {
     let (end, geometry) = (Instant::now() + slice, store.memory.geometry);
-    let mut done = Sweep::default();
+    let (mut done, mut passed) = (Sweep::default(), 0);
     let Position { partition: first, mut bucket } = Position::decode(from);
     if (first, bucket) == (0, 0) {
         recount(store.memory);
@@ -58,8 +78,9 @@ pub fn sweep(
             for bucket in bucket..stop {
                 sweep_bucket(store, (partition, bucket), before, deleted, &mut done)?;
             }
+            passed += stop - bucket;
             bucket = stop;
-            if done.seen > seen && Instant::now() > end {
+            if (done.seen > seen || passed >= EMPTY_STEP) && Instant::now() > end {
                 done.next = Some(Position { partition, bucket }.encode());
                 return Ok(done);
             }

@@ -102,3 +102,50 @@ fn a_mutex_that_is_not_granted_is_an_error_that_says_so() {
     assert!(why.contains("SessionStore memory:1M in /s") && why.contains("not granted"), "{why}");
     assert!(ground.store.create(&key(2), &blob(2, 1, 1), PROCESS).is_err());
 }
+
+#[test]
+fn what_a_crash_of_the_machine_left_in_pieces_is_told_of_once() {
+    let ground = ground(MIB);
+    for n in 0..50 {
+        ground.create(n, &blob(n, 1, 300));
+    }
+    for n in [7, 8] {
+        let slot = index::candidates(ground.store.memory, ground.store.memory.place(&key(n))).next().unwrap();
+        ground.store.memory.block(slot.1.address(), 20).unwrap()[19].fetch_xor(1, Ordering::Relaxed);
+    }
+    MemoryStore::distrust(ground.store.memory);
+    assert_eq!((ground.load(6), ground.store.create(&key(7), &blob(7, 2, 1), PROCESS).unwrap()), (Some(blob(6, 1, 300)), true));
+    let pass = || ground.store.sweep(Timestamp(1), Duration::from_secs(9), Cursor::default(), &mut |_, _| {}).unwrap();
+    let told = pass();
+    assert_eq!((told.seen, told.corrupt), (49, 2));
+    assert!(told.damage.is_some_and(|text| text.contains("SessionStore memory:1M in /s") && text.contains("crash")));
+    let again = pass();
+    assert_eq!((again.corrupt, again.damage), (0, None));
+}
+
+#[test]
+fn a_damaged_record_that_has_to_go_takes_nothing_of_others_with_it() {
+    let ground = ground(MIB);
+    let passing = |n: u64| Blob { expires: Timestamp(1 << 40), bytes: format!("passing {n} {:300}", "").into_bytes() };
+    for n in 0..200 {
+        ground.create(n, &if n % 2 == 0 { passing(n) } else { blob(n, 1, 300) });
+    }
+    for n in (0..200).step_by(20) {
+        let slot = index::candidates(ground.store.memory, ground.store.memory.place(&key(n))).next().unwrap();
+        // Its length says that it is in other blocks than it is.
+        ground.store.memory.block(slot.1.address(), 8).unwrap()[6].store(5000, Ordering::Relaxed);
+    }
+    (1000..8000).for_each(|n| assert!(ground.create(n, &passing(n))));
+    (1..200).step_by(2).for_each(|n| assert_eq!(ground.load(n), Some(blob(n, 1, 300))));
+    ground.audit();
+}
+
+#[test]
+fn a_count_of_pages_that_a_death_made_wrong_does_not_pass_below_zero() {
+    let ground = ground(MIB);
+    ground.create(1, &blob(1, 1, 300));
+    ground.store.memory.pages_taken().store(0, Ordering::Relaxed);
+    ground.delete(1);
+    assert_eq!(ground.store.memory.pages_taken().load(Ordering::Relaxed), 0);
+    ground.audit();
+}

@@ -41,7 +41,7 @@ fn dies_everywhere(what: &str, before: Option<Blob>, after: Option<Blob>, act: i
                 assert_eq!(ground.load(n), (n % 3 != 1).then(|| other(n)), "{what}, death {deaths}, healed {healed}");
             }
         }
-        assert_eq!(ground.store.memory.damaged().load(Ordering::Relaxed), 0);
+        assert_eq!(ground.store.memory.damaged()[0].load(Ordering::Relaxed), 0);
         ground.audit();
     }
     assert!(deaths >= 3, "{what} has {deaths} points");

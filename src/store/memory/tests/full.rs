@@ -109,3 +109,15 @@ fn a_record_that_would_drive_out_all_others_is_refused_with_the_remedy() {
     assert!(ground.write(1, &blob(1, 0, 1 << 18)).is_err());
     assert_eq!(ground.load(1), Some(passing(1, 10)));
 }
+
+/// In a page of its own, if all others are full.
+#[test]
+fn a_healer_leaves_a_free_block_to_who_writes_again() {
+    let ground = ground(MIB);
+    (0..5).for_each(|n| assert!(ground.create(n, &blob(n, 0, 8000))));
+    ground.delete(0);
+    ground.audit();
+    let partition = Partition::new(ground.store.memory, 0);
+    assert!((0..layout::CLASSES.len()).all(|class| !partition.has_no_spare(class)));
+    (1..5).for_each(|n| assert_eq!(ground.write(n, &blob(n, 1, 8000)).unwrap(), Outcome::Written));
+}
