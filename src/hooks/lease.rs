@@ -50,7 +50,7 @@ impl Held {
     /// `false`: it had been taken over. A child that a handler forked has a copy of what its parent holds, and gives nothing back.
     fn give_back(&mut self) -> bool {
         let (lease, shared) = (self.lease.take(), self.shared.take());
-        if !self.locks.leases.is_here() {
+        if !self.locks.here.is_here() {
             std::mem::forget(shared);
             return true;
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::config::ServerConfig;
 use crate::faults::few_leases;
+use crate::httpd::here::Here;
 use crate::httpd::mutex::{self, Mutexes};
 use crate::httpd::retained::{retain, retained};
 use crate::httpd::shared::SharedMemory;
@@ -25,6 +26,10 @@ pub struct Locks {
     pub leases: Leases<'static, &'static MutexPool>,
     /// The mutexes themselves, which guard the memory of sessions too.
     pub pool: &'static MutexPool,
+    /// The child that attached. One that a handler forks has copies of its leases, and holds none of them.
+    pub here: Here,
+    /// Its number.
+    pid: u32,
     pub server: Server<'static>,
     pub timeout: Duration,
     pub queue: usize,
@@ -37,7 +42,7 @@ pub struct Locks {
 impl Locks {
     /// After a request that opened a session: on average every so many of them want a cleaning pass.
     pub fn maybe_clean(&self) {
-        if self.cleanup_frequency.is_some_and(|opens| chance().is_multiple_of(opens.into())) {
+        if self.cleanup_frequency.is_some_and(|opens| chance(self.pid).is_multiple_of(opens.into())) {
             self.leases.memory().flag().store(1, Ordering::Relaxed);
         }
     }
@@ -49,9 +54,9 @@ impl Locks {
 }
 
 /// Any number, another one each time; nothing is secret about it (splitmix64).
-fn chance() -> u64 {
+fn chance(pid: u32) -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let mut x = NEXT.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).wrapping_add(u64::from(std::process::id()) << 32);
+    let mut x = NEXT.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed).wrapping_add(u64::from(pid) << 32);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
@@ -187,6 +192,8 @@ pub fn attach(pool: Pool<'_>, server: Server<'static>, config: &ServerConfig) ->
     let locks = Locks {
         leases: Leases::attach(table, pool),
         pool,
+        here: Here::mark(),
+        pid: std::process::id(),
         server,
         timeout: config.lock_timeout(),
         queue: config.lock_waiters() as usize,

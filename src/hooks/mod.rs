@@ -17,6 +17,7 @@ mod locks;
 pub mod look;
 mod memory;
 pub mod open;
+mod presented;
 mod redis;
 mod report;
 mod response;

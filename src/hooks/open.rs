@@ -1,19 +1,18 @@
-//! Finding the session of a request.
+//! Opening the session of a request.
 
 use std::sync::atomic::Ordering;
 
-use crate::config::{Carrier, SecretSource, Settings};
+use crate::config::Settings;
 use crate::faults::panic_at;
-use crate::httpd::{Level, Request};
-use crate::repository::{Damage, Error, Live, Lookup, now};
-use crate::session::secret::Signature;
+use crate::httpd::Request;
+use crate::repository::{Damage, Error, now};
 use crate::session::session::Phase;
-use crate::session::{Id, Key, query};
+use crate::session::{Id, Key};
 
-use super::events::{Event, happened};
 use super::lease::{self, Granted, Holdings, NotGranted};
 use super::look::means_same;
-use super::report::{failure, store_failed};
+use super::presented::{damaged, find, look_up};
+use super::report::store_failed;
 use super::slot::Slot;
 use super::stores::repository;
 use super::tree::{State, Tree, origin, settings};
@@ -161,7 +160,7 @@ pub fn open_by_id(
     let index = match tree.find_by_id(&settings, id) {
         Some(index) => index,
         None => {
-            let Some(found) = look_up(request, &settings, id, false)? else { return Ok(None) };
+            let Some(found) = look_up(request, &settings, (id, Key::derive(&settings.terms.scope, id)), false)? else { return Ok(None) };
             let session = found.into_session(settings.terms.max_size, now());
             let mut slot = Slot::new(settings, session);
             slot.by_id = true;
@@ -180,7 +179,7 @@ pub fn open_by_id(
 
 /// Whether the store knows a session that has not expired. Touches nothing.
 pub fn exists(request: Request<'_>, settings: &Settings, id: &Id) -> Result<bool, OpenError> {
-    Ok(look_up(request, settings, id, false)?.is_some())
+    Ok(look_up(request, settings, (id, Key::derive(&settings.terms.scope, id)), false)?.is_some())
 }
 
 /// Reads what the store holds by now; the changes of this request stay. `false`: it is gone.
@@ -210,125 +209,4 @@ fn opened(slot: &mut Slot, request: Request<'_>, touch: Touch) {
         slot.session.renew();
     }
     slot.is_used |= !slot.is_new && is_serving(request);
-}
-
-/// What the client presents: ids of valid form, signed where that is asked for.
-fn candidates(request: Request<'_>, settings: &Settings) -> Result<Vec<(Id, Signature)>, OpenError> {
-    let root = request.root();
-    match &settings.carrier {
-        Carrier::Cookie(rule, secrets) => {
-            let keys = match secrets.as_deref().map(SecretSource::keys) {
-                Some(Err(why)) => {
-                    failure(request, format_args!("{why}: without keys no cookie is trusted, and sessions fail until that is mended"));
-                    return Err(OpenError::Store);
-                }
-                keys => keys.and_then(Result::ok),
-            };
-            let headers = root.headers_in().entries();
-            let headers: Vec<_> =
-                headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Cookie")).map(|(_, value)| *value).collect();
-            Ok(rule.candidates(&headers, keys.map(|keys| (keys, &settings.terms.scope))))
-        }
-        Carrier::Query(name) => Ok(query::ids(root.query(), name).into_iter().map(|id| (id, Signature::Current)).collect()),
-    }
-}
-
-/// Tries what the client presented: the first usable id counts. An exclusive open takes the lease before it reads, where it can tell which;
-/// and once more where the session turns out to be another one.
-fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exclusive: bool) -> Result<Slot, OpenError> {
-    let candidates = candidates(request, &settings)?;
-    let mut guess = match &candidates[..] {
-        [(only, _)] if exclusive => Some(Key::derive(&settings.terms.scope, only)),
-        _ => None,
-    };
-    let mut first_look = true;
-    let (usable, granted) = loop {
-        let granted = match &guess {
-            Some(key) => lease::take_by_open(leases, request, &settings.place, key)?,
-            None => None,
-        };
-        let usable = first_usable(request, &settings, &candidates, first_look)?;
-        first_look = false;
-        match &usable {
-            Some((_, live)) if exclusive && guess != Some(live.key) => guess = Some(live.key),
-            _ => break (usable, granted),
-        }
-    };
-    Ok(match usable {
-        Some(((id, signature), live)) => {
-            granted.into_iter().for_each(|granted| leases.keep(granted));
-            let key = live.key;
-            let session = live.into_session(settings.terms.max_size, now());
-            let mut slot = Slot::new(settings, session);
-            slot.client_has = Some(id.clone());
-            slot.presented = Some(id);
-            slot.send_again = signature == Signature::Older;
-            slot.leased = leases.holds(&key).then_some(key);
-            slot
-        }
-        None => {
-            let session = repository(&settings).blank(now());
-            let mut slot = Slot::new(settings, session);
-            slot.is_new = true;
-            slot.was_invalidated = !candidates.is_empty();
-            slot
-        }
-    })
-}
-
-type Usable = ((Id, Signature), Box<Live>);
-
-/// `tells`: what is noticed is logged, which later looks need not repeat.
-fn first_usable(
-    request: Request<'_>,
-    settings: &Settings,
-    candidates: &[(Id, Signature)],
-    tells: bool,
-) -> Result<Option<Usable>, OpenError> {
-    let mut usable: Option<Usable> = None;
-    for candidate in candidates {
-        let Some(live) = look_up(request, settings, &candidate.0, tells)? else { continue };
-        match &usable {
-            None => usable = Some((candidate.clone(), live)),
-            Some((_, first)) if tells && first.key != live.key => {
-                let (first, second) = (first.key.reference(), live.key.reference());
-                request.log(Level::Notice, format_args!("the client presents two sessions, {first} and {second}: the first counts"));
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(usable)
-}
-
-/// What an id leads to, if that is a session. `presented`: a client comes with it, and it is the first look.
-fn look_up(request: Request<'_>, settings: &Settings, id: &Id, presented: bool) -> Result<Option<Box<Live>>, OpenError> {
-    match repository(settings).find(id, now()) {
-        Ok(Lookup::Live(live)) => return Ok(Some(live)),
-        Ok(Lookup::Nothing) => {}
-        Ok(Lookup::Superseded(reference)) => {
-            if presented {
-                happened(request, Event::Superseded, &reference, None, None);
-            }
-        }
-        Ok(Lookup::Newer(reference, error)) => request.log(Level::Info, format_args!("session {reference} is not used: {error}")),
-        Ok(Lookup::Damaged(damage)) => damaged(request, settings, &damage)?,
-        Err(error) => {
-            store_failed(request, "load", &error);
-            return Err(OpenError::Store);
-        }
-    }
-    Ok(None)
-}
-
-fn damaged(request: Request<'_>, settings: &Settings, Damage { id, key, why }: &Damage) -> Result<(), OpenError> {
-    let reference = key.reference();
-    if !settings.invalidate_corrupt {
-        request.log(Level::Error, format_args!("session {reference} is damaged ({why}); SessionInvalidateCorrupt is Off: it stays"));
-        return Err(OpenError::Corrupt);
-    }
-    request.log(Level::Error, format_args!("session {reference} is damaged ({why}): the client gets a new one, the record is put aside"));
-    if let Err(error) = repository(settings).quarantine(id, key) {
-        store_failed(request, "put aside", &error);
-    }
-    Ok(())
 }

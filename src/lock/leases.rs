@@ -115,11 +115,6 @@ impl<'m, E: Exclusion> Leases<'m, E> {
         Leases { memory, exclusion, me, crowd: Crowd::join(memory, me) }
     }
 
-    /// Whether this is the process that attached. A child that a handler forked has a copy of its leases, and holds none of them.
-    pub fn is_here(&self) -> bool {
-        std::process::id() == self.me.pid
-    }
-
     pub fn memory(&self) -> Memory<'m> {
         self.memory
     }

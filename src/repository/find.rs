@@ -89,7 +89,15 @@ impl Repository<'_> {
     /// # Errors
     /// The store failed, which is not "no session".
     pub fn find(&self, id: &Id, now: Timestamp) -> store::Result<Lookup> {
-        let (mut id, mut key) = (id.clone(), self.key(id));
+        self.find_at(id, self.key(id), now)
+    }
+
+    /// The same for a caller who has derived the key of the id.
+    ///
+    /// # Errors
+    /// As [`Repository::find`].
+    pub fn find_at(&self, id: &Id, mut key: Key, now: Timestamp) -> store::Result<Lookup> {
+        let mut id = id.clone();
         let mut incarnation = None;
         for _ in 0..=MOST_MOVES {
             let stored = match self.read(&id, &key)? {
