@@ -26,6 +26,8 @@ struct Kept {
     statements: *mut ffi::apr_hash_t,
     /// Statements were forgotten once: the server may know their names.
     is_renewed: bool,
+    /// What a caller wants to know of it later.
+    note: u32,
 }
 
 /// Among the statements that mod_dbd keeps by label.
@@ -120,7 +122,7 @@ impl Connection {
             let (prepared, pool) = ((*self.raw).prepared, Pool::from_raw((*self.raw).pool));
             let known: *mut Kept = lookup(prepared, KEPT);
             let kept = if known.is_null() {
-                let kept = pool.place(Kept { pool: null_mut(), statements: null_mut(), is_renewed: false });
+                let kept = pool.place(Kept { pool: null_mut(), statements: null_mut(), is_renewed: false, note: 0 });
                 enter(prepared, pool.text(KEPT.to_str().unwrap_or_default()), kept);
                 kept
             } else {
@@ -140,6 +142,11 @@ impl Connection {
         self.kept().0.is_renewed
     }
 
+    /// A number that stays with the connection, for whoever uses it.
+    pub fn note(&mut self) -> &mut u32 {
+        &mut self.kept().0.note
+    }
+
     /// Prepares all statements anew when they are needed next.
     pub fn forget(&mut self) {
         let kept = self.kept().0;
@@ -147,7 +154,7 @@ impl Connection {
             // SAFETY: made by `prepare`; what was in it is not used any more.
             unsafe { ffi::apr_pool_destroy(kept.pool) };
         }
-        *kept = Kept { pool: null_mut(), statements: null_mut(), is_renewed: true };
+        *kept = Kept { pool: null_mut(), statements: null_mut(), is_renewed: true, note: kept.note };
     }
 
     /// Whether a statement is prepared already.
