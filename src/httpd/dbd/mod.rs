@@ -15,6 +15,7 @@ pub use statement::{Argument, Datum, Kind};
 use super::optional::{Untyped, retrieve};
 use super::pool::OwnPool;
 use super::thread::Blocked;
+use super::watchdog::child_ends;
 use super::{Pool, Server, ffi};
 
 /// What a module keeps with a connection. It lies in the connection's pool, and has no destructor.
@@ -71,6 +72,9 @@ impl Connection {
     /// # Errors
     /// Why there is none, as far as it can be told: mod_dbd logs the rest.
     pub fn open(server: Server<'static>) -> Result<Connection, String> {
+        if child_ends() {
+            return Err("this child ends".into()); // and mod_dbd has nothing any more
+        }
         // SAFETY: this is the type that mod_dbd.h declares for the name; all function pointers have one size.
         let open = unsafe { transmute::<Untyped, ffi::apr_OFN_ap_dbd_open_t>(retrieve(c"ap_dbd_open")) };
         let open = open.ok_or("mod_dbd is not loaded")?;
