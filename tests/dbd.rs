@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use mod_session_rs::store::dbd::sql::{Engine, schema};
 use support::sql::{Database, SqlServer};
+use support::syncs::Syncs;
 use support::{Client, Httpd, Mpm, Setup, wait_for};
 
 const ENGINES: [Engine; 3] = [Engine::Sqlite, Engine::Postgres, Engine::Mysql];
@@ -260,6 +261,34 @@ fn init_sql_prints_what_makes_the_table_and_does_no_harm_again() {
     assert!(htsession(&["init-sql", "pgsql"]).1.contains("CREATE TABLE IF NOT EXISTS sessions ("));
     assert_eq!(htsession(&["init-sql", "oracle"]).0, Some(2));
     assert_eq!(htsession(&["init-sql", "pgsql", "a b"]).0, Some(2));
+}
+
+/// What others do on the connection waits as they want it to.
+#[test]
+fn a_change_in_sqlite_waits_for_the_disk_where_session_sync_is_on_and_else_does_not() {
+    for (sync, pragma, waits) in [("On", "FULL", true), ("On", "NORMAL", true), ("Off", "FULL", false), ("Off", "NORMAL", false)] {
+        let setup = Httpd::with(Mpm::Event);
+        let syncs = Syncs::counted_in(setup.root());
+        let database = Database::new(Engine::Sqlite, setup.root());
+        let lines = format!("DBDInitSQL \"PRAGMA synchronous = {pragma}\"\nSessionSync {sync}\nSessionCleanupInterval 0");
+        let conf =
+            database.conf().lines().filter(|line| !line.starts_with("DBDInitSQL")).map(|line| format!("{line}\n")).collect::<String>();
+        let mut setup = setup.module("dbd").conf(&conf).conf(&lines);
+        for (name, value) in syncs.environment() {
+            setup = setup.env(name, value);
+        }
+        let httpd = setup.start();
+        let mut client = httpd.client();
+        for n in 1..=3 {
+            assert_eq!(add(&mut client), n.to_string());
+        }
+        let before = syncs.number();
+        for n in 4..=23 {
+            assert_eq!(add(&mut client), n.to_string());
+        }
+        let counted = syncs.number() - before;
+        assert!(if waits { counted >= 20 } else { counted == 0 }, "SessionSync {sync}, {pragma}: {counted} of 20");
+    }
 }
 
 #[cfg(feature = "tool")]

@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use support::apxs::{self, Installed};
 use support::{Httpd, Mpm, Setup};
@@ -48,6 +49,12 @@ fn loads() -> Vec<(String, String)> {
             names.map(|name| (format!("{name}.load"), Installed::get().load_line(&name))).collect()
         }
     };
+    // What else is installed, PHP say, is not httpd's.
+    if let Ok(files) = Command::new("dpkg").args(["-L", "apache2-bin"]).output() {
+        let files = String::from_utf8_lossy(&files.stdout).into_owned();
+        let modules: Vec<_> = files.lines().filter(|file| file.ends_with(".so")).collect();
+        loads.retain(|(_, lines)| modules.is_empty() || lines.split_whitespace().any(|word| modules.contains(&word)));
+    }
     loads.retain(|(name, _)| !name.starts_with("mpm_") || name == "mpm_event.load");
     loads.sort();
     loads

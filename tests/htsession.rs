@@ -12,6 +12,8 @@ mod redis;
 mod redis_server;
 #[path = "htsession/room.rs"]
 mod room;
+#[path = "support/syncs.rs"]
+mod syncs;
 
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{PermissionsExt, symlink};

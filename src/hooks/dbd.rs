@@ -1,10 +1,12 @@
 //! The database of `SessionStore dbd`: the store's connections are those of mod_dbd.
 
+use std::ffi::CStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::httpd::Server;
 use crate::httpd::dbd::{Argument, Connection as Raw, Datum, Kind};
+use crate::store::Durability;
 use crate::store::dbd::database::{Column, Connection, Database, Failure, Field, Value};
 use crate::store::dbd::sql::{Engine, Statement};
 
@@ -59,6 +61,36 @@ impl Database for ModDbd {
 pub fn greet(connection: &mut Raw, engine: Engine) {
     if engine == Engine::Sqlite {
         connection.command(c"PRAGMA busy_timeout = 300");
+        let usual = waits(connection);
+        *connection.note() = usual;
+    }
+}
+
+/// How SQLite waits for the disk on a connection: 0 not at all, 1 now and then, 2 at each commit, 3 more than that. Without write-ahead
+/// logging this is left alone ([`LEFT_ALONE`]): there, 1 may cost the database in a crash of the machine.
+fn waits(connection: &mut Raw) -> u32 {
+    let mut ask = |label: &CStr, sql: &CStr, kind| {
+        connection.prepare(label, sql).ok()?;
+        connection.select(label, sql, &[], &[kind]).ok()?.into_iter().flatten().next()
+    };
+    match (ask(c"msrs_journal", c"PRAGMA journal_mode", Kind::Bytes), ask(c"msrs_waits", c"PRAGMA synchronous", Kind::Integer)) {
+        (Some(Datum::Bytes(mode)), Some(Datum::Integer(waits))) if mode == b"wal" => u32::try_from(waits).unwrap_or(LEFT_ALONE),
+        _ => LEFT_ALONE,
+    }
+}
+
+const LEFT_ALONE: u32 = u32::MAX;
+
+/// What SQLite is told for one commit and then again, where that differs from what others on this connection want.
+fn for_one_commit(usual: u32, durability: Durability) -> Option<(&'static CStr, &'static CStr)> {
+    const NORMAL: &CStr = c"PRAGMA synchronous = 1";
+    const FULL: &CStr = c"PRAGMA synchronous = 2";
+    match (durability, usual) {
+        (Durability::Process, 2) => Some((NORMAL, FULL)),
+        (Durability::Process, 3) => Some((NORMAL, c"PRAGMA synchronous = 3")),
+        (Durability::Machine, 0) => Some((FULL, c"PRAGMA synchronous = 0")),
+        (Durability::Machine, 1) => Some((FULL, NORMAL)),
+        _ => None,
     }
 }
 
@@ -115,9 +147,12 @@ impl Connection for Pooled {
         self.engine
     }
 
-    fn execute(&mut self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, Failure> {
+    fn execute(&mut self, statement: &Statement, values: &[Value<'_>], durability: Durability) -> Result<u64, Failure> {
         self.prepare(statement)?;
+        let unusual = if self.engine == Engine::Sqlite { for_one_commit(*self.raw.note(), durability) } else { None };
+        unusual.iter().for_each(|(now, _)| self.raw.command(now));
         let done = self.raw.execute(&statement.label, &statement.sql, &arguments(values));
+        unusual.iter().for_each(|(_, again)| self.raw.command(again));
         done.map_err(|text| self.failed(text))
     }
 

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dbd::{greet, is_busy};
-use super::start::parts;
+use super::start::{parts, places};
 use crate::config::{Location, StorePlace};
 use crate::httpd::conftree::{of_server, of_virtual_host};
 use crate::httpd::dbd::{Argument, Connection, Kind};
-use crate::httpd::{Level, Pool, Server, is_first_reading, is_loaded, is_restart, probe};
+use crate::httpd::hook::ChildHook;
+use crate::httpd::{Level, Pool, Server, is_first_reading, is_loaded, is_restart, probe, thread};
 use crate::store::dbd::sql::{Engine, Operation, Statements, Table};
 use crate::store::dbd::unusable;
 
@@ -89,6 +90,26 @@ pub fn prepare(pool: Pool<'_>, main: Server<'_>, places: &[Arc<StorePlace>]) {
         if let Err(Trouble::Table(why) | Trouble::Rights(why) | Trouble::Database(why)) = examined {
             server.log(Level::Error, format_args!("{why}; sessions there fail until that is mended"));
         }
+    }
+}
+
+/// Threads that a child starts with, as those of mod_watchdog, must leave the signals to the one that serves (prefork). Else a signal that is blocked
+/// there, since a connection is in use, comes to another thread, whose handler closes that connection.
+pub struct BeforeThreads;
+
+impl ChildHook for BeforeThreads {
+    fn run(_: Pool<'_>, server: Server<'_>) {
+        if !databases(&places(server)).is_empty() {
+            thread::without_signals();
+        }
+    }
+}
+
+pub struct AfterThreads;
+
+impl ChildHook for AfterThreads {
+    fn run(_: Pool<'_>, _: Server<'_>) {
+        thread::signals_again();
     }
 }
 

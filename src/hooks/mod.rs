@@ -33,6 +33,7 @@ pub fn register() {
     hook::on_check_config::<start::Check>();
     hook::on_post_config::<start::Prepare>();
     hook::on_post_config::<clean::Schedule>();
+    hook::around_child_init::<dbd_start::BeforeThreads, dbd_start::AfterThreads>();
     hook::on_child_init::<start::Child>();
     filter::register::<response::CommitPoints>();
     hook::on_insert_filters::<response::InsertFilter>();

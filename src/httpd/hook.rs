@@ -159,3 +159,11 @@ pub fn on_post_config<H: ConfigHook>() {
 pub fn on_child_init<H: ChildHook>() {
     unsafe { ffi::ap_hook_child_init(Some(child::<H>), null(), null(), ffi::APR_HOOK_MIDDLE as c_int) }
 }
+
+/// Around all others: before the first, and after the last.
+pub fn around_child_init<F: ChildHook, L: ChildHook>() {
+    unsafe {
+        ffi::ap_hook_child_init(Some(child::<F>), null(), null(), ffi::APR_HOOK_REALLY_FIRST as c_int);
+        ffi::ap_hook_child_init(Some(child::<L>), null(), null(), ffi::APR_HOOK_REALLY_LAST as c_int);
+    }
+}

@@ -3,6 +3,7 @@
 use std::io::{Error, Result};
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
+use std::sync::{Mutex, PoisonError};
 
 use super::{ffi, guard};
 
@@ -37,4 +38,17 @@ impl Drop for Blocked {
         // SAFETY: a set that pthread_sigmask filled.
         unsafe { ffi::pthread_sigmask(ffi::SIG_SETMASK, &raw const self.0, null_mut()) };
     }
+}
+
+static STARTING: Mutex<Option<Blocked>> = Mutex::new(None);
+
+/// Threads that are made from here on take no signals, whoever makes them, until [`signals_again`].
+pub fn without_signals() {
+    let blocked = Blocked::all().ok(); // else it is as without us
+    *STARTING.lock().unwrap_or_else(PoisonError::into_inner) = blocked;
+}
+
+pub fn signals_again() {
+    let blocked = STARTING.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(blocked); // a signal that has waited may end the process here
 }

@@ -15,8 +15,10 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Held by the job while it works.
 static AT_WORK: Mutex<()> = Mutex::new(());
-/// The child ends: there is nothing to be begun.
+/// The child ends: the job begins nothing more.
 static ENDS: AtomicBool = AtomicBool::new(false);
+/// It has ended, or was left to its fate: from here on pools go away.
+static ENDED: AtomicBool = AtomicBool::new(false);
 /// A job that works for longer is left to its fate: httpd kills a child that does not end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -78,11 +80,17 @@ pub fn stop_before(child: Pool<'_>) {
             while matches!(AT_WORK.try_lock(), Err(TryLockError::WouldBlock)) && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(1));
             }
+            ENDED.store(true, Ordering::SeqCst);
         });
         ffi::APR_SUCCESS as ffi::apr_status_t
     }
     // SAFETY: the pool of the child, and a function that needs no data and lives as long as the process: no child unloads the module.
     unsafe { ffi::apr_pool_pre_cleanup_register(child.raw(), null_mut(), Some(stop)) };
+}
+
+/// Whether the pools of other modules may be gone. A request that is cut off by the end of its child saves what it has changed after that.
+pub fn child_ends() -> bool {
+    ENDED.load(Ordering::SeqCst)
 }
 
 /// Always succeeds: mod_watchdog never calls again what failed once.

@@ -1,6 +1,5 @@
 //! The same commands on a dbm store, which the tool knows by its marker.
 
-use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use serde_json::json;
 
 use crate::COMMANDS;
 use crate::room::{Answer, Room, SECOND, key, now};
+use crate::syncs::Syncs;
 
 #[test]
 fn sessions_of_a_dbm_store_are_listed_shown_ended_and_shifted() {
@@ -117,34 +117,15 @@ fn whoever_writes_for_too_long_is_named_and_who_looks_does_not_wait() {
     assert_eq!(room.run(&["kill", &name]).succeeded().out, "killed 1 session\n");
 }
 
-/// Counts what waits for the disk.
-const COUNTER: &str = r#"
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-int fdatasync(int fd)
-{
-    int count = open(getenv("MSRS_SYNCS"), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    if (write(count, "x", 1) != 1)
-        abort();
-    close(count);
-    return fsync(fd);
-}
-"#;
-
 /// Where the server has SessionSync On, a change that did not wait could take with it what did.
 #[test]
 fn whatever_the_tool_changes_in_a_dbm_store_waits_for_the_disk() {
     let room = Room::of(Kind::Dbm);
-    let [source, counter, count] = ["count.c", "count.so", "count"].map(|name| room.place.path().join(name));
-    std::fs::write(&source, COUNTER).unwrap();
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&counter, &source]).status().unwrap();
-    assert!(built.success());
+    let syncs = Syncs::counted_in(room.place.path());
     let waits = |command: &[&str]| {
-        let _ = std::fs::remove_file(&count);
-        Answer::of(room.command(command).env("LD_PRELOAD", &counter).env("MSRS_SYNCS", &count)).succeeded();
-        std::fs::metadata(&count).is_ok_and(|found| found.len() > 0)
+        let before = syncs.number();
+        Answer::of(room.command(command).envs(syncs.environment())).succeeded();
+        syncs.number() > before
     };
     room.put(1, |session| session.record.user = Some("alice".into()));
     let bob = room.put(2, |_| ());

@@ -31,6 +31,7 @@ pub mod redis;
 pub mod sessions;
 mod setup;
 pub mod sql;
+pub mod syncs;
 
 #[allow(unused_imports)]
 pub use self::{

@@ -39,7 +39,7 @@ pub fn init_sql(driver: Driver, table: &Table, output: &mut Output) -> Result<Ex
 /// Why there is no working on a table from here, and which SQL does what would be done.
 pub fn elsewhere(table: &Table) -> Failure {
     Failure::Explained(format!(
-        "--store dbd: the database can be reached through the server only, or by its own client:\n\
+        "--store dbd:{table}: the database can be reached through the server only, or by its own client:\n\
          \x20 list           SELECT SUBSTR(k, 1, 12) AS ref, expires FROM {table} ORDER BY expires DESC;\n\
          \x20 kill REF       DELETE FROM {table} WHERE k LIKE 'REF%';\n\
          \x20 gc             the server does it; by hand, with a time in microseconds since 1970:\n\

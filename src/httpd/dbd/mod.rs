@@ -15,6 +15,7 @@ pub use statement::{Argument, Datum, Kind};
 use super::optional::{Untyped, retrieve};
 use super::pool::OwnPool;
 use super::thread::Blocked;
+use super::watchdog::child_ends;
 use super::{Pool, Server, ffi};
 
 /// What a module keeps with a connection. It lies in the connection's pool, and has no destructor.
@@ -26,6 +27,8 @@ struct Kept {
     statements: *mut ffi::apr_hash_t,
     /// Statements were forgotten once: the server may know their names.
     is_renewed: bool,
+    /// What a caller wants to know of it later.
+    note: u32,
 }
 
 /// Among the statements that mod_dbd keeps by label.
@@ -69,6 +72,9 @@ impl Connection {
     /// # Errors
     /// Why there is none, as far as it can be told: mod_dbd logs the rest.
     pub fn open(server: Server<'static>) -> Result<Connection, String> {
+        if child_ends() {
+            return Err("this child ends".into()); // and mod_dbd has nothing any more
+        }
         // SAFETY: this is the type that mod_dbd.h declares for the name; all function pointers have one size.
         let open = unsafe { transmute::<Untyped, ffi::apr_OFN_ap_dbd_open_t>(retrieve(c"ap_dbd_open")) };
         let open = open.ok_or("mod_dbd is not loaded")?;
@@ -120,7 +126,7 @@ impl Connection {
             let (prepared, pool) = ((*self.raw).prepared, Pool::from_raw((*self.raw).pool));
             let known: *mut Kept = lookup(prepared, KEPT);
             let kept = if known.is_null() {
-                let kept = pool.place(Kept { pool: null_mut(), statements: null_mut(), is_renewed: false });
+                let kept = pool.place(Kept { pool: null_mut(), statements: null_mut(), is_renewed: false, note: 0 });
                 enter(prepared, pool.text(KEPT.to_str().unwrap_or_default()), kept);
                 kept
             } else {
@@ -140,6 +146,11 @@ impl Connection {
         self.kept().0.is_renewed
     }
 
+    /// A number that stays with the connection, for whoever uses it.
+    pub fn note(&mut self) -> &mut u32 {
+        &mut self.kept().0.note
+    }
+
     /// Prepares all statements anew when they are needed next.
     pub fn forget(&mut self) {
         let kept = self.kept().0;
@@ -147,7 +158,7 @@ impl Connection {
             // SAFETY: made by `prepare`; what was in it is not used any more.
             unsafe { ffi::apr_pool_destroy(kept.pool) };
         }
-        *kept = Kept { pool: null_mut(), statements: null_mut(), is_renewed: true };
+        *kept = Kept { pool: null_mut(), statements: null_mut(), is_renewed: true, note: kept.note };
     }
 
     /// Whether a statement is prepared already.

@@ -2,6 +2,7 @@
 //! `hooks/dbd.rs`, and by the tests.
 
 use super::sql::{Engine, Statement};
+use crate::store::Durability;
 
 /// What is put into a place of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,11 +52,12 @@ impl Failure {
 pub trait Connection {
     fn engine(&self) -> Engine;
 
-    /// Carries out a statement that changes rows; answers how many.
+    /// Carries out a statement that changes rows; answers how many. Engines that can be told for one statement wait for the disk as
+    /// `durability` says, others as they are set up.
     ///
     /// # Errors
     /// See [`Failure`]. The connection is mended when it is taken again, if that can be.
-    fn execute(&mut self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, Failure>;
+    fn execute(&mut self, statement: &Statement, values: &[Value<'_>], durability: Durability) -> Result<u64, Failure>;
 
     /// Carries out a statement that answers rows. An answer without rows is whole: a broken connection is a failure.
     ///

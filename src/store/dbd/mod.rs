@@ -102,10 +102,10 @@ impl<D: Database> DbdStore<D> {
     }
 
     /// How many rows were changed, and whether there was a failure before, which may have changed some.
-    fn execute(&self, operation: Operation, values: &[Value<'_>]) -> Result<(u64, bool)> {
+    fn execute(&self, operation: Operation, values: &[Value<'_>], durability: Durability) -> Result<(u64, bool)> {
         let mut tries = Tries::new();
         loop {
-            match self.with(operation, |connection, statement| connection.execute(statement, values)) {
+            match self.with(operation, |connection, statement| connection.execute(statement, values, durability)) {
                 Ok(changed) => return Ok((changed, tries.unsure)),
                 Err(failure) if tries.again(&failure) => {}
                 Err(failure) => return Err(self.failed(&failure)),
@@ -147,15 +147,15 @@ impl<D: Database> DbdStore<D> {
     }
 
     /// Puts a new version in the place of one. `false`: another one is there, or none.
-    fn swap(&self, key: &str, seen: &Row, blob: &Blob) -> Result<bool> {
+    fn swap(&self, key: &str, seen: &Row, blob: &Blob, durability: Durability) -> Result<bool> {
         let new = version()?;
         let (ver, data, key_is) = (Value::Integer(new), Value::Bytes(&blob.bytes), Value::Text(key));
         let (expires, seen_is) = (Value::Integer(to_column(blob.expires)), Value::Integer(seen.version));
         // Most changes come within the touch interval.
         let done = if blob.expires == seen.blob.expires {
-            self.execute(Operation::Rewrite, &[ver, data, key_is, seen_is])?
+            self.execute(Operation::Rewrite, &[ver, data, key_is, seen_is], durability)?
         } else {
-            self.execute(Operation::Update, &[ver, expires, data, key_is, seen_is])?
+            self.execute(Operation::Update, &[ver, expires, data, key_is, seen_is], durability)?
         };
         match done {
             (1.., _) => Ok(true),
@@ -172,8 +172,8 @@ impl<D: Database> DbdStore<D> {
     }
 
     /// Deletes one version. `false`: another one is there, or none.
-    fn remove(&self, key: &str, seen: i64) -> Result<bool> {
-        match self.execute(Operation::Delete, &[Value::Text(key), Value::Integer(seen)])? {
+    fn remove(&self, key: &str, seen: i64, durability: Durability) -> Result<bool> {
+        match self.execute(Operation::Delete, &[Value::Text(key), Value::Integer(seen)], durability)? {
             (1.., _) => Ok(true),
             (0, false) => Ok(false),
             (0, true) => Ok(self.read(key)?.is_none()),
@@ -187,19 +187,19 @@ impl<D: Database> DbdStore<D> {
         let expires = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default() + CORRUPT_AGE;
         let expires = i64::try_from(expires.as_micros()).unwrap_or(i64::MAX);
         let values = [Value::Text(&aside), Value::Integer(version()?), Value::Integer(expires), Value::Text(key), Value::Integer(seen)];
-        let done = self.execute(Operation::Rename, &values).or_else(|_| {
-            self.execute(Operation::Discard, &[Value::Text(&aside)])?;
-            self.execute(Operation::Rename, &values)
+        let done = self.execute(Operation::Rename, &values, Durability::Process).or_else(|_| {
+            self.execute(Operation::Discard, &[Value::Text(&aside)], Durability::Process)?;
+            self.execute(Operation::Rename, &values, Durability::Process)
         });
         Ok(done? != (0, false))
     }
 }
 
 impl<D: Database> Store for DbdStore<D> {
-    fn create(&self, key: &Key, blob: &Blob, _: Durability) -> Result<bool> {
+    fn create(&self, key: &Key, blob: &Blob, durability: Durability) -> Result<bool> {
         let (key, new) = (key.hex(), version()?);
         let values = [Value::Text(&key), Value::Integer(new), Value::Integer(to_column(blob.expires)), Value::Bytes(&blob.bytes)];
-        match self.execute(Operation::Insert, &values)? {
+        match self.execute(Operation::Insert, &values, durability)? {
             (1.., _) => Ok(true),
             (0, false) => Ok(false),
             (0, true) => Ok(self.read(&key)?.is_some_and(|row| row.version == new)),
@@ -212,7 +212,7 @@ impl<D: Database> Store for DbdStore<D> {
         Ok(Some(row.blob))
     }
 
-    fn update(&self, key: &Key, _: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
+    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
         // A request changes what it has loaded. If that is the newest still, which its version tells, there is no need to read it again.
         let mut known = self.recent.take(key);
         let (key, mut turns) = (key.hex(), Turns::new());
@@ -225,8 +225,8 @@ impl<D: Database> Store for DbdStore<D> {
             let (done, outcome) = match change(Some(&row.blob)) {
                 Change::Keep if is_read => return Ok(Outcome::Kept),
                 Change::Keep => continue, // of the newest it may mean something else
-                Change::Write(blob) | Change::Replace(blob) => (self.swap(&key, &row, &blob)?, Outcome::Written),
-                Change::Delete => (self.remove(&key, row.version)?, Outcome::Deleted),
+                Change::Write(blob) | Change::Replace(blob) => (self.swap(&key, &row, &blob, durability)?, Outcome::Written),
+                Change::Delete => (self.remove(&key, row.version, durability)?, Outcome::Deleted),
             };
             if done {
                 return Ok(outcome);

@@ -6,7 +6,7 @@ use super::database::{Database, Field, Value};
 use super::sql::{BATCH, Operation};
 use super::{CORRUPT_SUFFIX, DbdStore, to_column};
 use crate::session::{Key, Timestamp};
-use crate::store::{Blob, Cursor, Entry, Error, Result, Sweep};
+use crate::store::{Blob, Cursor, Durability, Entry, Error, Result, Sweep};
 
 /// So many bytes of records are held at once, and one record more.
 const MOST: usize = 1 << 20;
@@ -125,7 +125,7 @@ fn remove<D: Database>(store: &DbdStore<D>, batch: Vec<Candidate>, done: &mut Sw
     let Some(first) = batch.first() else { return Ok(()) };
     let filled = |place: fn(&Candidate) -> Value<'_>| batch.iter().chain(std::iter::repeat(first)).take(BATCH).map(place);
     let values: Vec<_> = filled(|one| Value::Text(&one.key)).chain(filled(|one| Value::Integer(one.version))).collect();
-    let (gone, unsure) = store.execute(Operation::DeleteBatch, &values)?;
+    let (gone, unsure) = store.execute(Operation::DeleteBatch, &values, Durability::Process)?;
     let all = gone == batch.len() as u64;
     for Candidate { key, session, .. } in batch {
         // Of a part, we were those who deleted what is not there; of none, somebody else was.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::KEY;
+use crate::store::Durability;
 use crate::store::dbd::database::{Connection, Database, Failure, Field, Value};
 use crate::store::dbd::sql::{self, Engine, Operation, Statement};
 
@@ -120,7 +121,7 @@ impl Connection for Guest<'_> {
         Engine::Sqlite
     }
 
-    fn execute(&mut self, statement: &Statement, values: &[Value<'_>]) -> std::result::Result<u64, Failure> {
+    fn execute(&mut self, statement: &Statement, values: &[Value<'_>], _: Durability) -> std::result::Result<u64, Failure> {
         self.0.asked.fetch_add(1, Ordering::Relaxed);
         let (operation, values) = (statement.operation, owned(values));
         let rows = &mut *self.0.rows.lock().unwrap();
