@@ -35,7 +35,7 @@ pub mod sql;
 #[allow(unused_imports)]
 pub use self::{
     client::{Client, Pending, Response},
-    httpd::Httpd,
+    httpd::{Httpd, free_port},
     setup::Setup,
 };
 
