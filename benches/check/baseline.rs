@@ -89,8 +89,9 @@ impl Verdict {
         }
     }
 
-    pub fn text(self) -> &'static str {
+    pub fn text(self, comparable: bool) -> &'static str {
         match self {
+            Verdict::Better | Verdict::Worse if !comparable => "not compared",
             Verdict::Well => "",
             Verdict::Better => "better: make bench-baseline",
             Verdict::Worse => "WORSE",

@@ -95,12 +95,13 @@ fn measure(options: &Options) -> Baseline {
 fn print(now: &Baseline, then: &Baseline) {
     println!("\ninstructions of a request above hello, or above the same file without sessions; sessions of 1 kB\n");
     println!("{:<30}{:>12}{:>12}{:>10}{:>10}", "", "now", "baseline", "change", "limit");
+    let comparable = then.other_versions(now).is_empty();
     for (name, count) in &now.rows {
         let verdict = Verdict::judge(*count, then.row(name), limit(name));
         let before = then.row(name).map_or_else(String::new, |then| then.to_string());
         let change = then.row(name).map_or_else(String::new, |then| format!("{:+.1} %", (*count as f64 / then as f64 - 1.0) * 100.0));
         let limit = limit(name).map_or_else(String::new, |limit| limit.to_string());
-        println!("{name:<30}{count:>12}{before:>12}{change:>10}{limit:>10}  {}", verdict.text());
+        println!("{name:<30}{count:>12}{before:>12}{change:>10}{limit:>10}  {}", verdict.text(comparable));
     }
 }
 
@@ -120,8 +121,11 @@ fn versions() -> BTreeMap<String, String> {
     ];
     let ask = |(name, program, option): (&str, &Path, &str)| {
         let output = Command::new(program).arg(option).output().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let first = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned();
-        (name.to_owned(), first)
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let first = said.lines().next().unwrap_or_default().trim();
+        // What stands before it are the patches of a distribution, which change no count.
+        let version = if name == "libc" { first.rsplit(' ').next().unwrap_or(first) } else { first };
+        (name.to_owned(), version.to_owned())
     };
     asked.into_iter().map(ask).chain([("machine".to_owned(), std::env::consts::ARCH.to_owned())]).collect()
 }

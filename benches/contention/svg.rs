@@ -34,20 +34,46 @@ pub fn chart(panels: &[Panel]) -> String {
     svg + "</svg>\n"
 }
 
+/// Where a figure lies, and the lines across.
+struct Scale {
+    bottom: f64,
+    top: f64,
+    logarithmic: bool,
+    lines: Vec<f64>,
+}
+
+/// Figures of more than so many times the least one need a logarithmic scale.
+const WIDE: f64 = 50.0;
+
+impl Scale {
+    fn of(values: impl Iterator<Item = f64> + Clone) -> Scale {
+        let (least, most) = (values.clone().fold(f64::MAX, f64::min), values.fold(0.0, f64::max));
+        if least > 0.0 && most / least > WIDE {
+            let (bottom, top) = (least.log10().floor(), most.log10().ceil());
+            let lines = (0..=(top - bottom) as i32).map(|power| 10_f64.powi(bottom as i32 + power)).collect();
+            return Scale { bottom, top, logarithmic: true, lines };
+        }
+        let step = round_step(most / 4.0);
+        let steps = (most / step).ceil().max(1.0);
+        Scale { bottom: 0.0, top: steps * step, logarithmic: false, lines: (0..=steps as i32).map(|n| f64::from(n) * step).collect() }
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        let value = if self.logarithmic { value.log10() } else { value };
+        BOTTOM - (BOTTOM - TOP) * (value - self.bottom) / (self.top - self.bottom)
+    }
+}
+
 fn draw(svg: &mut String, panel: &Panel) {
-    let most = panel.series.iter().flat_map(|(_, values)| values).copied().fold(0.0, f64::max);
-    let step = round_step(most / 4.0);
-    let top = (most / step).ceil().max(1.0) * step;
-    let y = |value: f64| BOTTOM - (BOTTOM - TOP) * value / top;
+    let scale = Scale::of(panel.series.iter().flat_map(|(_, values)| values.iter().copied()));
+    let y = |value: f64| scale.y(value);
     let width = (RIGHT - LEFT) / panel.labels.len() as f64;
     let x = |place: usize| LEFT + width * (place as f64 + 0.5);
     let _ = writeln!(svg, "<text class=\"title\" x=\"{LEFT}\" y=\"20\">{}</text>", panel.title);
-    let mut line = 0.0;
-    while line <= top + step / 2.0 {
-        let at = y(line);
+    for line in &scale.lines {
+        let at = y(*line);
         let _ = writeln!(svg, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>");
-        let _ = writeln!(svg, "<text class=\"end\" x=\"{}\" y=\"{:.1}\">{}</text>", LEFT - 8.0, at + 4.0, (line * 100.0).round() / 100.0);
-        line += step;
+        let _ = writeln!(svg, "<text class=\"end\" x=\"{}\" y=\"{:.1}\">{}</text>", LEFT - 8.0, at + 4.0, (line * 1000.0).round() / 1000.0);
     }
     for (place, label) in panel.labels.iter().enumerate().filter(|(_, label)| !label.is_empty()) {
         let _ = writeln!(svg, "<text class=\"mid\" x=\"{:.1}\" y=\"{}\">{label}</text>", x(place), BOTTOM + 18.0);
