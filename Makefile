@@ -19,7 +19,7 @@ BUILT = build
 target := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := build
-.PHONY: build run test test-all test-package check bench fuzz install uninstall deb clean deps help
+.PHONY: build run test test-all test-package check bench bench-parts bench-check bench-baseline fuzz install uninstall deb clean deps help
 .NOTPARALLEL:
 
 build: deps-build ## build build/mod_session.so and build/htsession (the default)
@@ -53,8 +53,18 @@ check: deps-check ## check format and lints
 	$(CARGO) clippy --all-targets --features faults -- -D warnings
 	$(CARGO) clippy --lib --no-default-features -- -D warnings
 
-bench: deps-bench build ## leases; a counter page over HTTP, against no session, bare system calls, and during a cleaning pass
-	$(CARGO) bench --bench lock --bench http --bench cleaning --bench redis
+bench: deps-bench build ## a counter page over HTTP, against no session, bare system calls, and during a cleaning pass
+	$(CARGO) bench --bench http --bench cleaning --bench redis
+
+bench-parts: deps-bench-parts ## each part by itself, without httpd; leases that many want (writes docs/contention.md)
+	$(CARGO) bench --bench parts
+	$(CARGO) bench --bench contention
+
+bench-check: deps-bench-check ## instructions of a fixed script, which may not be 5 % more than in the baseline
+	$(CARGO) bench --bench check
+
+bench-baseline: deps-bench-check ## write that baseline anew
+	$(CARGO) bench --bench check -- --write
 
 fuzz: deps-fuzz ## look for inputs that break the parsers, SECONDS=600 for each kind; what is new goes to target/fuzz
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
@@ -100,4 +110,4 @@ deps-%:
 	@tools/deps $*
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -15,7 +15,7 @@ use rustix::fs::{FlockOperation, flock};
 pub const HANDLERS: [&str; 6] = ["capi", "stockapi", "notesapi", "floor", "count", "conform"];
 
 /// Built with them, and loaded where a test asks for it.
-const ON_DEMAND: [&str; 6] = ["doors", "ruid2", "ownstore", "resource", "exprnow", STRANGER];
+const ON_DEMAND: [&str; 7] = ["doors", "ruid2", "ownstore", "resource", "exprnow", "meter", STRANGER];
 
 /// Sees httpd's headers alone, as a module that others wrote.
 const STRANGER: &str = "stockonly";

@@ -248,7 +248,7 @@ fn launch(setup: &Setup, port: u16) -> Result<Child, String> {
     Err(read(&output_file)[already_said..].to_owned() + &read(&error_log)[already_logged..])
 }
 
-pub(super) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("its address").port()
 }

@@ -36,7 +36,7 @@ pub mod syncs;
 #[allow(unused_imports)]
 pub use self::{
     client::{Client, Pending, Response},
-    httpd::Httpd,
+    httpd::{Httpd, free_port},
     setup::Setup,
 };
 

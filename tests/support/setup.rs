@@ -226,7 +226,7 @@ impl Setup {
     }
 
     /// Writes the configuration and answers the command that reads it.
-    pub(super) fn command(&self, port: u16) -> Command {
+    pub fn command(&self, port: u16) -> Command {
         self.write_conf(port);
         let mut command = Command::new(&Installed::get().program);
         command.arg("-d").arg(self.root()).arg("-f").arg(self.conf_file());
