@@ -50,8 +50,8 @@ check: deps-check ## check format and lints
 	$(CARGO) clippy --all-targets --features faults -- -D warnings
 	$(CARGO) clippy --lib --no-default-features -- -D warnings
 
-bench: deps-bench build ## leases; a counter page over HTTP, against no session, bare system calls, and during a cleaning pass
-	$(CARGO) bench --bench lock --bench http --bench cleaning --bench redis
+bench: deps-bench ## what a session costs beside other modules and bare C; writes docs/benchmarks.md and docs/benchmarks.svg, in a quarter of an hour
+	$(CARGO) bench --bench peers
 
 fuzz: deps-fuzz ## look for inputs that break the parsers, SECONDS=600 for each kind; what is new goes to target/fuzz
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked

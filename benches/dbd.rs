@@ -1,7 +1,7 @@
 //! `cargo bench --bench dbd`: the counter page with sessions in databases, beside the same page with httpd's own mod_session_dbd, and one
 //! without a session.
 //!
-//! Rounds are interleaved and the median of their ratios counts, as in `benches/http.rs`. The SQL servers wait for the disk at each
+//! Rounds are interleaved and the median of their ratios counts, as in `benches/peers`. The SQL servers wait for the disk at each
 //! commit, as they are installed; SQLite is measured as the two manuals have it, and both with write-ahead logging that does not wait.
 
 #[path = "../tests/support/mod.rs"]

@@ -143,9 +143,13 @@ impl Setup {
     }
 
     /// Loads one more module of tests/c.
-    pub fn of_ours(mut self, name: &str) -> Setup {
-        let file = apxs::handlers().join(format!("mod_{name}.so"));
-        self.conf = format!("{}{}", apxs::load_line(name, &file), self.conf);
+    pub fn of_ours(self, name: &str) -> Setup {
+        self.loading(name, &apxs::handlers().join(format!("mod_{name}.so")))
+    }
+
+    /// Loads one more module, which lies in that file.
+    pub fn loading(mut self, name: &str, file: &Path) -> Setup {
+        self.conf = format!("{}{}", apxs::load_line(name, file), self.conf);
         self
     }
 
@@ -226,7 +230,7 @@ impl Setup {
     }
 
     /// Writes the configuration and answers the command that reads it.
-    pub(super) fn command(&self, port: u16) -> Command {
+    pub fn command(&self, port: u16) -> Command {
         self.write_conf(port);
         let mut command = Command::new(&Installed::get().program);
         command.arg("-d").arg(self.root()).arg("-f").arg(self.conf_file());
