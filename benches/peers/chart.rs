@@ -30,7 +30,11 @@ pub fn draw(results: &Results) -> String {
          <text class=\"title\" x=\"8\" y=\"22\">Requests/s of a counter page; 1.00: the same server without a session</text>\n"
     );
     for (x, class, text) in [(8, "floor", "floor, bare C"), (130, "ours", "mod_session_rs"), (270, "peer", "others")] {
-        let _ = writeln!(svg, "<rect class=\"{class}\" x=\"{x}\" y=\"36\" width=\"12\" height=\"12\"/><text x=\"{}\" y=\"47\">{text}</text>", x + 18);
+        let _ = writeln!(
+            svg,
+            "<rect class=\"{class}\" x=\"{x}\" y=\"36\" width=\"12\" height=\"12\"/><text x=\"{}\" y=\"47\">{text}</text>",
+            x + 18
+        );
     }
     for (n, row) in rows.iter().enumerate() {
         let Some(value) = results.ratio(row.name) else { continue };

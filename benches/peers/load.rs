@@ -24,7 +24,8 @@ pub fn load(httpd: &Httpd, row: &Row, seconds: u64) -> Round {
     let options = [format!("-t{CONNECTIONS}"), format!("-c{CONNECTIONS}"), format!("-d{seconds}s")];
     let mut wrk = Command::new("wrk");
     wrk.envs(row.first().map(|path| ("FIRST", path)));
-    let output = wrk.args(options).args(["--latency", "--timeout", "30s", "-s", script, &url]).output().expect("wrk: make bench installs it");
+    let output =
+        wrk.args(options).args(["--latency", "--timeout", "30s", "-s", script, &url]).output().expect("wrk: make bench installs it");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let is_well = output.status.success() && !text.contains("Non-2xx") && !text.contains("Socket errors");
     assert!(is_well, "{}: {text}{}\n{}", row.name, String::from_utf8_lossy(&output.stderr), httpd.error_log());

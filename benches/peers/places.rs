@@ -40,6 +40,9 @@ def handler(req):
     return apache.OK
 ";
 
+/// Its default number of locks. It takes one for each process if these are fewer, and of a single one each session crashes.
+const PYTHON_LOCKS: &str = "PythonOption mod_python.mutex_locks 8\nPythonOption mod_python.mutex_directory @ROOT@";
+
 const STOCK_DBD: &str = "DBDriver sqlite3
 DBDParams @ROOT@/database/session.db
 DBDPrepareSQL \"delete from session where key = %s\" deletesession
@@ -74,8 +77,10 @@ impl Place {
         let (setup, table) = match self {
             Place::Ours => ours(setup),
             Place::Stock => (stock(setup), String::new()),
-            Place::Php => (scripts(setup).loading("php", &php().expect("PHP")).conf("AddHandler application/x-httpd-php .php"), String::new()),
-            Place::Python => (scripts(setup).module("python"), String::new()),
+            Place::Php => {
+                (scripts(setup).loading("php", &php().expect("PHP")).conf("AddHandler application/x-httpd-php .php"), String::new())
+            }
+            Place::Python => (scripts(setup).module("python").conf(PYTHON_LOCKS), String::new()),
         };
         let pages = ROWS.iter().filter(|row| row.place == self);
         pages.fold(setup, |setup, row| {
