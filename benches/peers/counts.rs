@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::rows::{Place, Row};
 use crate::support::redis::free_port;
-use crate::support::{Client, Httpd, Mpm, Setup, wait_for};
+use crate::support::{Client, Httpd, Setup, wait_for};
 
 /// Requests under strace and under callgrind, over one connection that is kept alive.
 const REQUESTS: usize = 200;
@@ -40,23 +40,25 @@ fn ask(client: &mut Client, row: &Row, times: usize) {
     }
 }
 
-/// System calls of a request, for each row. One child serves, so nothing of others is among them.
+/// System calls of a request, for each row. What children do that have nothing to do is not among them: they wait.
 pub fn system_calls(place: Place, rows: &[&Row]) -> Vec<f64> {
-    let httpd = place.setup(Mpm::Prefork).workers(1).start();
+    let httpd = place.setup_to_count().start();
     rows.iter().map(|row| traced(&httpd, row)).collect()
 }
 
 fn traced(httpd: &Httpd, row: &Row) -> f64 {
     let mut client = visitor(httpd.port(), row);
     let summary = httpd.root().join("strace");
-    let [child] = httpd.children()[..] else { panic!("one child") };
+    let children = httpd.children();
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-c", "-U", "calls,name", "-o"]).arg(&summary).args(["-p", &child.to_string()]);
+    strace.args(["-f", "-c", "-U", "calls,name", "-o"]).arg(&summary);
+    strace.args(children.iter().flat_map(|child| ["-p".to_owned(), child.to_string()]));
     let mut strace = strace.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("strace: make bench installs it");
-    wait_for("strace", || {
+    let is_traced = |child: &u32| {
         let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
-        status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0")).then_some(())
-    });
+        status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+    };
+    wait_for("strace", || children.iter().all(is_traced).then_some(()));
     ask(&mut client, row, REQUESTS);
     kill_process(Pid::from_child(&strace), Signal::INT).expect("strace");
     let _ = strace.wait();
@@ -74,7 +76,7 @@ struct Counted {
 
 impl Counted {
     fn start(place: Place) -> Counted {
-        let setup = place.setup(Mpm::Prefork).workers(1);
+        let setup = place.setup_to_count();
         let dir = setup.root().join("callgrind");
         fs::create_dir(&dir).expect("a directory");
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).expect("its mode");

@@ -40,7 +40,6 @@ def handler(req):
     return apache.OK
 ";
 
-/// Its default number of locks. It takes one for each process if these are fewer, and of a single one each session crashes.
 const PYTHON_LOCKS: &str = "PythonOption mod_python.mutex_locks 8\nPythonOption mod_python.mutex_directory @ROOT@";
 
 const STOCK_DBD: &str = "DBDriver sqlite3
@@ -59,6 +58,11 @@ impl Place {
             Place::Ours | Place::Stock => Mpm::Event,
             Place::Php | Place::Python => Mpm::Prefork,
         }
+    }
+
+    /// One child serves where something is counted. mod_python has as many locks as children, and with a single lock its sessions crash.
+    pub fn setup_to_count(self) -> Setup {
+        self.setup(Mpm::Prefork).workers(if self == Place::Python { 2 } else { 1 })
     }
 
     /// Why its rows cannot be measured here.
