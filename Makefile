@@ -53,8 +53,8 @@ check: deps-check ## check format and lints
 	$(CARGO) clippy --all-targets --features faults -- -D warnings
 	$(CARGO) clippy --lib --no-default-features -- -D warnings
 
-bench: deps-bench build ## a counter page over HTTP, against no session, bare system calls, and during a cleaning pass
-	$(CARGO) bench --bench http --bench cleaning --bench redis
+bench: deps-bench ## what a session costs beside other modules and bare C; writes docs/benchmarks.md and docs/benchmarks.svg, in a quarter of an hour
+	$(CARGO) bench --bench peers
 
 bench-parts: deps-bench-parts ## each part by itself, without httpd; leases that many want (writes docs/contention.md)
 	$(CARGO) bench --bench parts

@@ -1,7 +1,7 @@
 //! `cargo bench --bench dbd`: the counter page with sessions in databases, beside the same page with httpd's own mod_session_dbd, and one
 //! without a session.
 //!
-//! Rounds are interleaved and the median of their ratios counts, as in `benches/http.rs`. The SQL servers wait for the disk at each
+//! Rounds are interleaved and the median of their ratios counts, as in `benches/peers`. The SQL servers wait for the disk at each
 //! commit, as they are installed. mod_session_dbd is measured as its manual has it, and with SQLite's write-ahead logging.
 
 #[path = "../tests/support/mod.rs"]

@@ -10,7 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use mod_session_rs::store::Store;
-use support::memory::{self, CONF, all_are_there, members, number};
+use support::members::{CONF, all_are_there, members, number};
+use support::memory;
 use support::{Client, Httpd, Mpm, mpm_tests};
 
 fn server(mpm: Mpm) -> Httpd {

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use support::memory::{CONF, all_are_there, members, number};
+use support::members::{CONF, all_are_there, members, number};
 use support::{Httpd, Mpm, Setup};
 
 fn setup() -> Setup {

@@ -6,12 +6,12 @@
  *
  * FloorDir path: where floor keeps its files; made when missing, for the user the children run as.
  */
+#include "floor.h"
 #include "httpd.h"
 #include "http_config.h"
 #include "http_log.h"
 #include "http_protocol.h"
 #include "unixd.h"
-#include "apr_base64.h"
 #include "apr_strings.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -20,25 +20,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ID_BYTES = 24, ID_LENGTH = 32, FILE_SIZE = 4096, READ_SIZE = 8192, WRITE_SIZE = 1024 };
+enum { FILE_SIZE = 4096, READ_SIZE = 8192, WRITE_SIZE = 1024 };
 
-static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 static const char *floor_dir;
-
-/* The id becomes a file name, so nothing but 32 characters of our alphabet will do. */
-static const char *presented_id(request_rec *r)
-{
-    const char *cookie = apr_table_get(r->headers_in, "Cookie");
-
-    while (cookie && strncmp(cookie, "sid=", 4)) {
-        cookie = strchr(cookie, ';');
-        if (cookie)
-            cookie += 1 + strspn(cookie + 1, " ");
-    }
-    if (!cookie || strspn(cookie + 4, ALPHABET) != ID_LENGTH)
-        return NULL;
-    return apr_pstrndup(r->pool, cookie + 4, ID_LENGTH);
-}
 
 static const char *path_of(request_rec *r, const char *id)
 {
@@ -48,23 +32,20 @@ static const char *path_of(request_rec *r, const char *id)
 /* Answers the counter, or 0 when it could not be kept. */
 static apr_uint64_t create_file(request_rec *r)
 {
-    unsigned char random[ID_BYTES];
-    char id[ID_LENGTH + 1], block[FILE_SIZE] = { 0 }, *c;
+    const char *id = floor_new_id(r);
+    char block[FILE_SIZE] = { 0 };
     apr_uint64_t count = 1;
     int fd, written;
 
-    if (apr_generate_random_bytes(random, sizeof random) != APR_SUCCESS)
+    if (!id)
         return 0;
-    apr_base64_encode_binary(id, random, sizeof random);
-    for (c = id; *c; c++)
-        *c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
     fd = open(path_of(r, id), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return 0;
     memcpy(block, &count, sizeof count);
     written = pwrite(fd, block, sizeof block, 0) == sizeof block;
     close(fd);
-    apr_table_addn(r->err_headers_out, "Set-Cookie", apr_pstrcat(r->pool, "sid=", id, "; Path=/; HttpOnly", NULL));
+    floor_send_id(r, id);
     return written ? count : 0;
 }
 
@@ -87,7 +68,7 @@ static apr_uint64_t count_in_file(int fd)
 
 static int floor_answer(request_rec *r)
 {
-    const char *id = presented_id(r);
+    const char *id = floor_presented_id(r);
     apr_uint64_t count;
     int fd = -1;
 

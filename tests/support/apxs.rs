@@ -86,10 +86,17 @@ pub fn handlers() -> &'static Path {
         let lock = File::create(directory.join("lock")).expect("target/tests-c/lock");
         flock(&lock, FlockOperation::LockExclusive).expect("a lock on target/tests-c/lock");
         for name in HANDLERS.into_iter().chain(ON_DEMAND) {
-            build(name, &directory);
+            build("tests/c", name, &directory, None);
         }
         directory.join(".libs")
     })
+}
+
+/// Builds a module of benches/c, which may need a library, and answers its file.
+pub fn of_benches(name: &str, library: Option<&str>) -> PathBuf {
+    let built = handlers();
+    build("benches/c", name, built.parent().expect("a directory of what is built"), library);
+    built.join(format!("mod_{name}.so"))
 }
 
 /// Builds a library of tests/c that is to be loaded before all others.
@@ -102,13 +109,13 @@ pub fn preload(name: &str, directory: &Path) -> PathBuf {
 }
 
 /// apxs leaves its products beside the source, so it is given a copy.
-fn build(name: &str, directory: &Path) {
+fn build(folder: &str, name: &str, directory: &Path, library: Option<&str>) {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (sources, headers) = (package.join("tests/c"), package.join("c_shim"));
     let file = format!("mod_{name}.c");
-    let source = sources.join(&file);
+    let source = package.join(folder).join(&file);
     let product = directory.join(format!(".libs/mod_{name}.so"));
-    let included = [sources.join("ops.h"), sources.join("types.h"), headers.join("session_api.h")];
+    let included = [sources.join("ops.h"), sources.join("types.h"), sources.join("floor.h"), headers.join("session_api.h")];
     let newest = included.iter().chain([&source]).map(|path| modified(path)).max();
     if modified(&product) > newest.flatten() {
         return;
@@ -119,7 +126,8 @@ fn build(name: &str, directory: &Path) {
         .current_dir(directory)
         .args(["-c", "-Wc,-Wall", "-Wc,-Wextra", "-Wc,-Werror", "-Wc,-Wno-unused-parameter"])
         .args(ours)
-        .arg(&file));
+        .arg(&file)
+        .args(library.map(|library| format!("-l{library}"))));
 }
 
 pub(super) fn modified(path: &Path) -> Option<SystemTime> {

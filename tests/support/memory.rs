@@ -10,11 +10,6 @@ use mod_session_rs::store::memory::layout::Memory;
 use mod_session_rs::store::memory::{Exclusion, MemoryStore, Surroundings, file};
 use mod_session_rs::store::{Blob, Change, Durability, Entry, Store};
 
-use super::{Client, Httpd};
-
-/// For servers of these tests.
-pub const CONF: &str = "SessionDir @DIR@\nSessionStore memory:16M\nSessionLock access";
-
 /// Nobody has the mutexes of the server but the server. So this is for moments in which it has nothing to do.
 struct AtRest;
 
@@ -70,25 +65,5 @@ pub fn adjust_time(dir: &Path, seconds: i64) {
             Change::Write(Blob { bytes: stored.encode(), ..blob })
         };
         store.update(&key, Durability::Process, &mut change).expect("a shifted session");
-    }
-}
-
-/// Clients with a session each, in which `n` is the number of the client.
-pub fn members(httpd: &Httpd, many: u64) -> Vec<Client> {
-    let begin = |n: u64| {
-        let mut client = httpd.client();
-        assert_eq!(client.get(&format!("/capi?open=create&set_int=n:{n}&save")).line("save"), "OK");
-        client
-    };
-    (0..many).map(begin).collect()
-}
-
-pub fn number(client: &mut Client) -> String {
-    client.get("/capi?open=&get_int=n").line("get_int").to_owned()
-}
-
-pub fn all_are_there(members: &mut [Client]) {
-    for (n, client) in members.iter_mut().enumerate() {
-        assert_eq!(number(client), format!("OK {n}"));
     }
 }

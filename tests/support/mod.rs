@@ -26,6 +26,7 @@ mod httpd;
 #[cfg(feature = "tool")]
 pub mod locks;
 mod log;
+pub mod members;
 pub mod memory;
 pub mod redis;
 pub mod sessions;

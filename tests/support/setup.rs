@@ -143,9 +143,13 @@ impl Setup {
     }
 
     /// Loads one more module of tests/c.
-    pub fn of_ours(mut self, name: &str) -> Setup {
-        let file = apxs::handlers().join(format!("mod_{name}.so"));
-        self.conf = format!("{}{}", apxs::load_line(name, &file), self.conf);
+    pub fn of_ours(self, name: &str) -> Setup {
+        self.loading(name, &apxs::handlers().join(format!("mod_{name}.so")))
+    }
+
+    /// Loads one more module, which lies in that file.
+    pub fn loading(mut self, name: &str, file: &Path) -> Setup {
+        self.conf = format!("{}{}", apxs::load_line(name, file), self.conf);
         self
     }
 
