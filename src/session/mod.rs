@@ -8,6 +8,7 @@ pub mod expiry;
 pub mod form;
 pub mod id;
 pub mod mirror;
+mod msgpack;
 pub mod query;
 pub mod record;
 pub mod seal;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::alias::Alias;
 use super::id::{Id, Key};
+use super::msgpack;
 use super::seal::{self, NONCE};
 use super::time::Timestamp;
 use super::value::{MAX_DEPTH, Value};
@@ -92,6 +93,9 @@ pub enum CodecError {
     Seal,
 }
 
+/// The record, its values, one level for the scalars inside.
+const DEPTH: usize = MAX_DEPTH + 3;
+
 /// How MessagePack writes an array of so many fields: what tells a session from an alias.
 const fn array(fields: u8) -> u8 {
     0x90 | fields
@@ -109,7 +113,7 @@ impl Stored {
     /// A newer version, or bytes that no version of ours wrote.
     pub fn decode(bytes: &[u8]) -> Result<Stored, CodecError> {
         let malformed = |why: &dyn std::fmt::Display| CodecError::Malformed(why.to_string());
-        let (version, mut rest) = match bytes.split_first() {
+        let (version, rest) = match bytes.split_first() {
             None => return Err(malformed(&"empty")),
             Some((&version, _)) if version > VERSION => return Err(CodecError::Newer(version)),
             Some((&version, rest)) => (version, rest),
@@ -117,16 +121,12 @@ impl Stored {
         if version != VERSION {
             return Err(malformed(&format_args!("version {version}")));
         }
-        let kind = rest.first().copied();
-        let mut reader = rmp_serde::Deserializer::new(&mut rest);
-        reader.set_max_depth(MAX_DEPTH + 3); // the record, its values, one level for the scalars inside
-        let stored = match kind {
-            Some(kind) if kind == array(7) => Record::deserialize(&mut reader).map(Stored::Session),
-            Some(kind) if kind == array(5) => Alias::deserialize(&mut reader).map(Stored::Alias),
+        let stored = match rest.first() {
+            Some(kind) if *kind == array(7) => msgpack::read(rest, DEPTH, "record").map(Stored::Session),
+            Some(kind) if *kind == array(5) => msgpack::read(rest, DEPTH, "record").map(Stored::Alias),
             _ => return Err(malformed(&"neither a session nor an alias")),
         };
-        let stored = stored.map_err(|error| malformed(&error))?;
-        if rest.is_empty() { Ok(stored) } else { Err(malformed(&"bytes after the record")) }
+        stored.map_err(|error| malformed(&error))
     }
 
     #[must_use]
@@ -153,9 +153,7 @@ pub fn is_unpresented(bytes: &[u8]) -> bool {
     type Fields = (IgnoredAny, IgnoredAny, IgnoredAny, IgnoredAny, bool, IgnoredAny, IgnoredAny);
     match bytes {
         [VERSION, rest @ ..] if rest.first() == Some(&array(7)) => {
-            let mut reader = rmp_serde::Deserializer::new(rest);
-            reader.set_max_depth(MAX_DEPTH + 3);
-            Fields::deserialize(&mut reader).is_ok_and(|fields| !fields.4)
+            msgpack::read::<Fields>(rest, DEPTH, "record").is_ok_and(|fields| !fields.4)
         }
         _ => false,
     }
@@ -211,14 +209,7 @@ impl Record<Body> {
             Body::Open(values) => values,
             Body::Sealed(sealed) => {
                 let plain = seal::open(id, VALUES, &bound(key, self.incarnation), &sealed).ok_or(CodecError::Seal)?;
-                let mut rest = &plain[..];
-                let mut reader = rmp_serde::Deserializer::new(&mut rest);
-                reader.set_max_depth(MAX_DEPTH + 2);
-                let values = Values::deserialize(&mut reader).map_err(|error| CodecError::Malformed(error.to_string()))?;
-                if !rest.is_empty() {
-                    return Err(CodecError::Malformed("bytes after the values".into()));
-                }
-                values
+                msgpack::read(&plain, DEPTH - 1, "values").map_err(|error| CodecError::Malformed(error.to_string()))?
             }
         };
         Ok(self.with(values))

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::msgpack;
+
 /// Lists and maps nest at most this deep: reading a value must not exhaust a worker's stack.
 pub const MAX_DEPTH: usize = 32;
 /// Bytes of the longest key.
@@ -74,15 +76,10 @@ impl Value {
     /// # Errors
     /// Other types (extensions, integers beyond 64 bits signed, maps with keys that are not text), trailing bytes, or too deep.
     pub fn from_msgpack(bytes: &[u8]) -> Result<Value, ValueError> {
-        let mut rest = bytes;
-        let mut reader = rmp_serde::Deserializer::new(&mut rest);
-        reader.set_max_depth(MAX_DEPTH + 1);
-        match Value::deserialize(&mut reader) {
-            Ok(value) if rest.is_empty() => Ok(value),
-            Ok(_) => Err(ValueError::Format("bytes after the value".into())),
-            Err(rmp_serde::decode::Error::DepthLimitExceeded) => Err(ValueError::Depth),
-            Err(error) => Err(ValueError::Format(error.to_string())),
-        }
+        msgpack::read(bytes, MAX_DEPTH + 1, "value").map_err(|error| match error {
+            rmp_serde::decode::Error::DepthLimitExceeded => ValueError::Depth,
+            error => ValueError::Format(error.to_string()),
+        })
     }
 
     /// The value in MessagePack.

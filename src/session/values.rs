@@ -1,6 +1,7 @@
 //! The values of a session by key. Keys keep their spelling; two keys never differ only in (ASCII) case, since request notes
 //! and the stock table could not tell them apart.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde::de::Error as _;
@@ -54,14 +55,23 @@ impl Values {
 
     /// Sets a value; an existing key keeps its spelling.
     pub fn set(&mut self, key: &str, value: Value) {
-        self.weight += entry_weight(key, &value);
-        match self.position(key) {
+        self.insert(Cow::Borrowed(key), value);
+    }
+
+    fn insert(&mut self, key: Cow<'_, str>, value: Value) {
+        self.weight += entry_weight(&key, &value);
+        // Records hold them in order.
+        if self.entries.last().is_none_or(|(last, _)| compare(last, &key).is_lt()) {
+            self.entries.push((key.into_owned(), value));
+            return;
+        }
+        match self.position(&key) {
             Ok(at) => {
                 let (spelled, old) = &mut self.entries[at];
                 self.weight -= entry_weight(spelled, old);
                 *old = value;
             }
-            Err(at) => self.entries.insert(at, (key.to_owned(), value)),
+            Err(at) => self.entries.insert(at, (key.into_owned(), value)),
         }
     }
 
@@ -114,9 +124,10 @@ impl<'de> Deserialize<'de> for Values {
 
 impl FromIterator<(String, Value)> for Values {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(items: I) -> Values {
-        let mut values = Values::default();
+        let items = items.into_iter();
+        let mut values = Values { entries: Vec::with_capacity(items.size_hint().0), weight: 0 };
         for (key, value) in items {
-            values.set(&key, value);
+            values.insert(Cow::Owned(key), value);
         }
         values
     }

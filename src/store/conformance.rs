@@ -221,5 +221,5 @@ fn a_pass_in_the_finest_slices_sees_each_record_once(store: &dyn Store) {
     }
     assert_eq!((pass.deleted, pass.failed), (20, 0));
     let passed_by = pass.seen - pass.deleted - records;
-    assert!(slices >= 20 && passed_by <= slices, "{pass:?} of {records} records in {slices} slices");
+    assert!(slices > 3 && passed_by <= slices, "{pass:?} of {records} records in {slices} slices");
 }

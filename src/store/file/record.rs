@@ -1,12 +1,14 @@
 //! One open session file.
 
+use std::borrow::Cow;
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{FlockOperation, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, pread};
 
 use super::format::{FIRST_READ, Found, HEADER, Header, SLOT_HEAD, SlotHead, SlotState, capacity_for};
 use crate::session::Key;
@@ -76,6 +78,23 @@ impl RecordFile {
 
     pub fn metadata(&self) -> Result<Metadata> {
         self.file.metadata().map_err(|error| self.io(error))
+    }
+
+    /// So many bytes, or as many as there are before the end of the file.
+    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let more = len - bytes.len();
+            match pread(&self.file, spare_capacity(&mut bytes), offset + (len - more) as u64) {
+                Ok(0) => break,
+                // A file that is shorter than the first look ends here; asking again would cost a system call.
+                Ok(_) if len == FIRST_READ => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(self.io(errno.into())),
+            }
+        }
+        bytes.truncate(len);
+        Ok(bytes)
     }
 
     pub fn lock(&self) -> Result<()> {
@@ -161,43 +180,38 @@ struct View<'f> {
     of: &'f RecordFile,
     header: Header,
     heads: [SlotState; 2],
-    first: [u8; FIRST_READ],
-    filled: usize,
+    /// The beginning of the file, up to [`FIRST_READ`].
+    first: Vec<u8>,
 }
 
 impl<'f> View<'f> {
     /// `None`: not a whole file of ours.
     fn read(of: &'f RecordFile) -> Result<Option<View<'f>>> {
-        let mut first = [0; FIRST_READ];
-        let filled = read_up_to(&of.file, &mut first, 0).map_err(|error| of.io(error))?;
-        let header = match Header::decode(&first[..filled], &of.key) {
+        let first = of.read(0, FIRST_READ)?;
+        let header = match Header::decode(&first, &of.key) {
             Found::Header(header) => header,
             Found::Newer => return Err(Error::Newer(of.path.clone())),
             Found::Damage => return Ok(None),
         };
-        if filled < FIRST_READ && (filled as u64) < header.file_size() {
+        if first.len() < FIRST_READ && (first.len() as u64) < header.file_size() {
             return Ok(None);
         }
-        let mut view = View { of, header, heads: [SlotState::Empty; 2], first, filled };
+        let mut view = View { of, header, heads: [SlotState::Empty; 2], first };
         for slot in 0..2 {
-            let mut head = [0; SLOT_HEAD];
-            if !view.copy(header.slot_offset(slot), &mut head)? {
-                return Ok(None);
-            }
+            let Some(head) = view.part(header.slot_offset(slot), SLOT_HEAD)? else { return Ok(None) };
             view.heads[slot] = header.decode_head(&head);
         }
         Ok(Some(view))
     }
 
-    /// Fills `into` with bytes of the file, from the first read if it has them; `false`: the file ends before.
-    fn copy(&self, offset: u64, into: &mut [u8]) -> Result<bool> {
+    /// Bytes of the file, of the first read if it has them; `None`: the file ends before.
+    fn part(&self, offset: u64, len: usize) -> Result<Option<Cow<'_, [u8]>>> {
         let start = usize::try_from(offset).expect("64-bit");
-        if let Some(bytes) = self.first[..self.filled].get(start..start + into.len()) {
-            into.copy_from_slice(bytes);
-            return Ok(true);
+        if let Some(bytes) = self.first.get(start..start + len) {
+            return Ok(Some(Cow::Borrowed(bytes)));
         }
-        let filled = read_up_to(&self.of.file, into, offset).map_err(|error| self.of.io(error))?;
-        Ok(filled == into.len())
+        let bytes = self.of.read(offset, len)?;
+        Ok((bytes.len() == len).then_some(Cow::Owned(bytes)))
     }
 
     fn written(&self) -> impl Iterator<Item = (usize, SlotHead)> {
@@ -217,30 +231,9 @@ impl<'f> View<'f> {
 
     /// The payload of a slot; `None`: not what its head was written with.
     fn payload(&self, slot: usize, head: &SlotHead) -> Result<Option<Vec<u8>>> {
-        let mut bytes = vec![0; head.len as usize];
-        let complete = self.copy(self.header.slot_offset(slot) + SLOT_HEAD as u64, &mut bytes)?;
-        Ok((complete && self.header.intact(&self.of.key, head, &bytes)).then_some(bytes))
+        let bytes = self.part(self.header.slot_offset(slot) + SLOT_HEAD as u64, head.len as usize)?;
+        Ok(bytes.filter(|bytes| self.header.intact(&self.of.key, head, bytes)).map(Cow::into_owned))
     }
 }
 
 const _: () = assert!(HEADER + SLOT_HEAD < FIRST_READ);
-
-/// Reads until the buffer is full or the file ends.
-fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(n) => {
-                filled += n;
-                // A file shorter than the buffer ends here; asking again would cost a system call.
-                if buffer.len() == FIRST_READ && filled < FIRST_READ {
-                    break;
-                }
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}

@@ -98,6 +98,9 @@ pub struct Order<'s> {
     pub deleted: &'s mut dyn FnMut(&Key, &Blob),
 }
 
+/// A slice looks at so many files whatever the time is: where the processor is short, it is over before it began, and a pass would never end.
+const LEAST: usize = 16;
+
 pub fn sweep(store: &FileStore, mut order: Order<'_>, slice: Duration, from: Cursor) -> Result<Sweep> {
     let end = Instant::now() + slice;
     if !directory::is_claimed(&store.dir, Kind::File)? {
@@ -105,12 +108,13 @@ pub fn sweep(store: &FileStore, mut order: Order<'_>, slice: Duration, from: Cur
     }
     let mut done = Sweep::default();
     let Position { sub: first, mut last } = Position::decode(from);
+    let mut looked = 0;
     for sub in first..=255 {
-        if sub > first && Instant::now() > end {
+        if sub > first && looked >= LEAST && Instant::now() > end {
             done.next = Some(Position { sub, last }.encode());
             break;
         }
-        if let Some(last) = sweep_sub(store, sub, &last, &mut order, end, &mut done) {
+        if let Some(last) = sweep_sub(store, sub, &last, &mut order, end, (&mut done, &mut looked)) {
             done.next = Some(Position { sub, last }.encode());
             break;
         }
@@ -120,7 +124,14 @@ pub fn sweep(store: &FileStore, mut order: Order<'_>, slice: Duration, from: Cur
 }
 
 /// Sweeps over the names behind `last` in a sub-directory; answers the name it came to, if the time was over before the end.
-fn sweep_sub(store: &FileStore, sub: u8, last: &OsStr, order: &mut Order<'_>, end: Instant, done: &mut Sweep) -> Option<OsString> {
+fn sweep_sub(
+    store: &FileStore,
+    sub: u8,
+    last: &OsStr,
+    order: &mut Order<'_>,
+    end: Instant,
+    (done, looked): (&mut Sweep, &mut usize),
+) -> Option<OsString> {
     let started = Instant::now();
     let dir = super::sub(&store.dir, sub);
     let mut names = match names(&dir) {
@@ -140,8 +151,9 @@ fn sweep_sub(store: &FileStore, sub: u8, last: &OsStr, order: &mut Order<'_>, en
         if let Err(error) = sweep_one(&dir.join(&name), sub, order, done) {
             done.fail(&error);
         }
+        *looked += 1;
         let now = Instant::now();
-        if names.peek().is_some() && now > end {
+        if names.peek().is_some() && *looked >= LEAST && now > end {
             return Some(name);
         }
         if now - yielded > UNYIELDING {
