@@ -2,7 +2,7 @@
 
 use super::{Error, MOST_MOVES, Repository};
 use crate::session::record::CodecError;
-use crate::session::session::Phase;
+use crate::session::session::{Loaded, Phase};
 use crate::session::{Id, Key, Record, Ref, Session, Stored, Timestamp};
 use crate::store::{self, Blob};
 
@@ -26,6 +26,8 @@ pub struct Live {
     pub key: Key,
     pub record: Record,
     pub expires: Timestamp,
+    /// What the record was read from.
+    pub loaded: Loaded,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,9 @@ impl Live {
     /// The session as an open sees it.
     #[must_use]
     pub fn into_session(self, max_size: usize, now: Timestamp) -> Session {
-        Session::stored(self.id, self.key, self.record, self.expires, now, max_size)
+        let mut session = Session::stored(self.id, self.key, self.record, self.expires, now, max_size);
+        session.remember(self.loaded);
+        session
     }
 }
 
@@ -100,26 +104,27 @@ impl Repository<'_> {
         let mut id = id.clone();
         let mut incarnation = None;
         for _ in 0..=MOST_MOVES {
-            let stored = match self.read(&id, &key)? {
+            let (stored, expires, bytes) = match self.read(&id, &key)? {
                 Ok(Some(stored)) => stored,
                 Ok(None) => return Ok(Lookup::Nothing),
                 Err(instead) => return Ok(instead),
             };
-            if *incarnation.get_or_insert(stored.0.incarnation()) != stored.0.incarnation() {
+            if *incarnation.get_or_insert(stored.incarnation()) != stored.incarnation() {
                 return Ok(Lookup::Nothing); // under the new id another session has begun
             }
             let damaged = |id: Id, why: &str| Ok(Lookup::Damaged(Damage { id, key, why: why.to_owned() }));
             match stored {
-                (Stored::Session(record), expires) => {
+                Stored::Session(record) => {
+                    let loaded = Loaded { bytes, was_sealed: record.values.count().is_none() };
                     return match record.open(&id, &key) {
                         Ok(record) if self.terms.expiry.alive(&record, expires, now) => {
-                            Ok(Lookup::Live(Box::new(Live { id, key, record, expires })))
+                            Ok(Lookup::Live(Box::new(Live { id, key, record, expires, loaded })))
                         }
                         Ok(_) => Ok(Lookup::Nothing),
                         Err(error) => damaged(id, &error.to_string()),
                     };
                 }
-                (Stored::Alias(alias), _) => {
+                Stored::Alias(alias) => {
                     if !alias.leads_on(now) {
                         return Ok(Lookup::Superseded(key.reference()));
                     }
@@ -135,7 +140,7 @@ impl Repository<'_> {
 
     /// What is stored under a key, or what to answer instead.
     #[allow(clippy::type_complexity)]
-    fn read(&self, id: &Id, key: &Key) -> store::Result<Result<Option<(Stored, Timestamp)>, Lookup>> {
+    fn read(&self, id: &Id, key: &Key) -> store::Result<Result<Option<(Stored, Timestamp, Vec<u8>)>, Lookup>> {
         let damaged = |why: String| Ok(Err(Lookup::Damaged(Damage { id: id.clone(), key: *key, why })));
         let Blob { expires, bytes } = match self.store.load(key) {
             Ok(Some(blob)) => blob,
@@ -144,7 +149,7 @@ impl Repository<'_> {
             Err(error) => return Err(error),
         };
         match Stored::decode(&bytes) {
-            Ok(stored) => Ok(Ok(Some((stored, expires)))),
+            Ok(stored) => Ok(Ok(Some((stored, expires, bytes)))),
             Err(error @ CodecError::Newer(_)) => Ok(Err(Lookup::Newer(key.reference(), error))),
             Err(error) => damaged(error.to_string()),
         }

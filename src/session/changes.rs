@@ -55,6 +55,14 @@ impl Changes {
         self.record(key, next);
     }
 
+    /// A copy of `values` with the changes.
+    #[must_use]
+    pub fn applied(&self, values: &Values) -> Values {
+        let mut values = values.clone();
+        self.apply(&mut values);
+        values
+    }
+
     /// Replays the changes on `values`.
     pub fn apply(&self, values: &mut Values) {
         if self.cleared {

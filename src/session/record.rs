@@ -1,6 +1,6 @@
 //! What is stored of a session, and its form in bytes: a version byte, then MessagePack. `docs/formats.md` draws it.
 
-use serde::de::{Error as _, IgnoredAny};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::alias::Alias;
@@ -150,10 +150,10 @@ impl Stored {
 /// Whether these are the bytes of a session whose client has not come back with its id yet: nobody misses it.
 #[must_use]
 pub fn is_unpresented(bytes: &[u8]) -> bool {
-    type Fields = (IgnoredAny, IgnoredAny, IgnoredAny, IgnoredAny, bool, IgnoredAny, IgnoredAny);
     match bytes {
-        [VERSION, rest @ ..] if rest.first() == Some(&array(7)) => {
-            msgpack::read::<Fields>(rest, DEPTH, "record").is_ok_and(|fields| !fields.4)
+        [VERSION, kind, fields @ ..] if *kind == array(7) => {
+            let mut fields = msgpack::several(fields);
+            (0..4).all(|_| u64::deserialize(&mut fields).is_ok()) && matches!(bool::deserialize(&mut fields), Ok(false))
         }
         _ => false,
     }

@@ -77,6 +77,15 @@ pub struct Session {
     max_size: usize,
     /// How often it was changed or read again: pictures of it may be old.
     revision: u32,
+    /// What `base` was read from, as long as it is just that.
+    loaded: Option<Loaded>,
+}
+
+/// What a record was read from.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Loaded {
+    pub bytes: Vec<u8>,
+    pub was_sealed: bool,
 }
 
 impl Session {
@@ -93,6 +102,18 @@ impl Session {
         Session::new(Some((id, key)), Phase::Stored(expires), record, now, max_size)
     }
 
+    /// Keeps what the record was read from, so that it need not be read again where nobody has changed it.
+    pub fn remember(&mut self, loaded: Loaded) {
+        self.loaded = Some(loaded);
+    }
+
+    /// The record that these bytes are, if it is the one that was loaded.
+    #[must_use]
+    pub fn as_loaded(&self, bytes: &[u8]) -> Option<(Record, bool)> {
+        let loaded = self.loaded.as_ref().filter(|loaded| loaded.bytes == bytes)?;
+        Some((self.base.clone(), loaded.was_sealed))
+    }
+
     fn new(identity: Option<(Id, Key)>, phase: Phase, base: Record, opened: Timestamp, max_size: usize) -> Session {
         Session {
             presents: identity.is_some(),
@@ -107,6 +128,7 @@ impl Session {
             opened,
             max_size,
             revision: 0,
+            loaded: None,
         }
     }
 
@@ -250,7 +272,13 @@ impl Session {
         }
         // Where it is not due, the expiry stays where it is also if something is written: it is in time still.
         let renews = self.renews && (self.new_timeout.is_some() || self.touch_due(&newest, expires, rules, now));
-        self.changes.apply(&mut newest.values);
+        match &self.changed {
+            Some(changed) if newest.values.is_copy_of(&self.base.values) => {
+                debug_assert_eq!(*changed, self.changes.applied(&newest.values));
+                newest.values = changed.clone();
+            }
+            _ => self.changes.apply(&mut newest.values),
+        }
         if renews {
             newest.accessed = newest.accessed.not_after(now).max(self.opened);
         }
@@ -277,6 +305,7 @@ impl Session {
         self.renews = false;
         self.phase = Phase::Stored(expires);
         self.base = record;
+        self.loaded = None;
         if existed {
             // `accessed` stays the access before this request, however often it saves.
             self.base.accessed = accessed_before;
@@ -286,16 +315,16 @@ impl Session {
     /// Takes over what the store holds by now; our changes stay on top of it, and `accessed` that before this request.
     pub fn reloaded(&mut self, record: Record, expires: Timestamp) {
         self.revise();
-        let mut values = record.values.clone();
-        self.changes.apply(&mut values);
-        self.changed = Some(values);
+        self.changed = Some(self.changes.applied(&record.values));
         self.phase = Phase::Stored(expires);
         self.base = Record { accessed: self.base.accessed, ..record };
+        self.loaded = None;
     }
 
     /// The storage is gone, and what there was to save with it. What the session shows now is what a revert comes back to.
     pub fn removed(&mut self) {
         self.phase = Phase::Removed;
+        self.loaded = None;
         self.changes = Changes::default();
         if let Some(values) = self.changed.take() {
             self.base.values = values;

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -11,8 +12,8 @@ use super::value::{KeyError, Value, check_key};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Values {
-    /// In the order of [`compare`].
-    entries: Vec<(String, Value)>,
+    /// In the order of [`compare`]. Copies share them until one changes.
+    entries: Arc<Vec<(String, Value)>>,
     weight: usize,
 }
 
@@ -60,30 +61,33 @@ impl Values {
 
     fn insert(&mut self, key: Cow<'_, str>, value: Value) {
         self.weight += entry_weight(&key, &value);
-        // Records hold them in order.
-        if self.entries.last().is_none_or(|(last, _)| compare(last, &key).is_lt()) {
-            self.entries.push((key.into_owned(), value));
-            return;
-        }
-        match self.position(&key) {
+        let position = self.position(&key);
+        let entries = Arc::make_mut(&mut self.entries);
+        match position {
             Ok(at) => {
-                let (spelled, old) = &mut self.entries[at];
+                let (spelled, old) = &mut entries[at];
                 self.weight -= entry_weight(spelled, old);
                 *old = value;
             }
-            Err(at) => self.entries.insert(at, (key.into_owned(), value)),
+            Err(at) => entries.insert(at, (key.into_owned(), value)),
         }
     }
 
     pub fn remove(&mut self, key: &str) {
         if let Ok(at) = self.position(key) {
-            let (spelled, old) = self.entries.remove(at);
+            let (spelled, old) = Arc::make_mut(&mut self.entries).remove(at);
             self.weight -= entry_weight(&spelled, &old);
         }
     }
 
     pub fn clear(&mut self) {
         *self = Values::default();
+    }
+
+    /// Whether this is a copy that was not changed since, or what it was copied from.
+    #[must_use]
+    pub fn is_copy_of(&self, other: &Values) -> bool {
+        Arc::ptr_eq(&self.entries, &other.entries)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
@@ -125,8 +129,20 @@ impl<'de> Deserialize<'de> for Values {
 impl FromIterator<(String, Value)> for Values {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(items: I) -> Values {
         let items = items.into_iter();
-        let mut values = Values { entries: Vec::with_capacity(items.size_hint().0), weight: 0 };
+        let mut entries: Vec<(String, Value)> = Vec::with_capacity(items.size_hint().0);
+        let mut weight = 0;
+        let mut strays = Vec::new();
         for (key, value) in items {
+            // Records hold them in order.
+            if entries.last().is_none_or(|(last, _)| compare(last, &key).is_lt()) {
+                weight += entry_weight(&key, &value);
+                entries.push((key, value));
+            } else {
+                strays.push((key, value));
+            }
+        }
+        let mut values = Values { entries: Arc::new(entries), weight };
+        for (key, value) in strays {
             values.insert(Cow::Owned(key), value);
         }
         values
