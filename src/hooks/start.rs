@@ -3,7 +3,7 @@
 //! At `-t` and at a first start what is wrong with the file system ends the start; at a restart it is logged only, for a server
 //! that works must not end because of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::process::Uid;
@@ -39,8 +39,8 @@ pub fn places(server: Server<'_>) -> Vec<Arc<StorePlace>> {
     found
 }
 
-fn directories(server: Server<'_>) -> Vec<(PathBuf, Kind)> {
-    places(server).iter().filter_map(|place| place.location.directory()).map(|(dir, kind)| (dir.to_owned(), kind)).collect()
+fn directories(places: &[Arc<StorePlace>]) -> Vec<(&Path, Kind)> {
+    places.iter().filter_map(|place| place.location.directory()).collect()
 }
 
 /// Whose the session directories must be.
@@ -81,27 +81,28 @@ pub struct Check;
 impl ConfigHook for Check {
     fn run(pool: Pool<'_>, server: Server<'_>) -> Result<(), ()> {
         let places = places(server);
+        let directories = directories(&places);
         memory::check(server, &places)?;
         for host in server.and_following() {
             contradictions(host)?;
         }
         if !places.is_empty() {
-            two_stores_in_one_directory(server)?;
+            two_stores_in_one_directory(server, &directories)?;
             locks::check(server)?;
             dbd::check(pool, server, &places)?;
         }
-        if !directories(server).is_empty() {
+        if !directories.is_empty() {
             changing_users(server)?;
         }
         if !is_first_reading() {
             return Ok(());
         }
-        if let Some(why) = unusable_secrets(server, workers() == Workers::Same) {
+        if let Some(why) = unusable_secrets(server, &places, workers() == Workers::Same) {
             server.log(Level::Error, format_args!("{why}"));
             return Err(());
         }
-        for (dir, kind) in directories(server) {
-            if let Err(error) = examine(&dir, kind, false) {
+        for (dir, kind) in directories {
+            if let Err(error) = examine(dir, kind, false) {
                 if is_private_to_others(&error) {
                     continue;
                 }
@@ -114,8 +115,7 @@ impl ConfigHook for Check {
 }
 
 /// Which of them would be first, chance would say.
-fn two_stores_in_one_directory(server: Server<'_>) -> Result<(), ()> {
-    let directories = directories(server);
+fn two_stores_in_one_directory(server: Server<'_>, directories: &[(&Path, Kind)]) -> Result<(), ()> {
     let twice = directories.iter().enumerate().find(|(i, (dir, _))| directories[..*i].iter().any(|(other, _)| other == dir));
     twice.map_or(Ok(()), |(_, (dir, _))| {
         server.log(
@@ -144,7 +144,7 @@ fn changing_users(server: Server<'_>) -> Result<(), ()> {
 }
 
 /// Why the keys of a section, or what its store is to read, cannot be used. `unprivileged`: what only root may read is not looked at.
-fn unusable_secrets(server: Server<'_>, unprivileged: bool) -> Option<String> {
+fn unusable_secrets(server: Server<'_>, places: &[Arc<StorePlace>], unprivileged: bool) -> Option<String> {
     let parts = server.and_following().flat_map(parts);
     let sources = parts.filter(|part| part.own_store().is_some()).filter_map(|part| part.secrets);
     let unusable = sources.into_iter().find_map(|source| match &*source {
@@ -152,7 +152,7 @@ fn unusable_secrets(server: Server<'_>, unprivileged: bool) -> Option<String> {
         SecretSource::Broken { why, .. } => Some(why.clone()),
         SecretSource::Keys(_) => None,
     });
-    unusable.or_else(|| places(server).iter().find_map(|place| place.location.trouble(unprivileged).map(str::to_owned)))
+    unusable.or_else(|| places.iter().find_map(|place| place.location.trouble(unprivileged).map(str::to_owned)))
 }
 
 /// Whoever tests a configuration without being root cannot look into a directory that is the server's alone.
@@ -206,7 +206,7 @@ impl ConfigHook for Prepare {
         if is_first_reading() {
             return Ok(());
         }
-        let (places, directories) = (places(server), directories(server));
+        let places = places(server);
         if !places.is_empty() {
             pool.adopt(locks::Farewell(std::process::id()));
             let prepared = locks::prepare(server, &server_config(server));
@@ -214,7 +214,7 @@ impl ConfigHook for Prepare {
                 prepared?;
             }
         }
-        if let Some(why) = unusable_secrets(server, false) {
+        if let Some(why) = unusable_secrets(server, &places, false) {
             server.log(Level::Error, format_args!("{why}; sessions there fail until that is mended"));
             if !is_restart() {
                 return Err(());
@@ -222,8 +222,8 @@ impl ConfigHook for Prepare {
         }
         mod_session_crypto(server);
         dbd::prepare(pool, server, &places);
-        for (dir, kind) in directories {
-            match examine(&dir, kind, true) {
+        for (dir, kind) in directories(&places) {
+            match examine(dir, kind, true) {
                 Ok(found) => found.warning.iter().for_each(|warning| server.log(Level::Warning, format_args!("{warning}"))),
                 Err(error) => server.log(Level::Error, format_args!("{error}; sessions there fail until that is mended")),
             }

@@ -10,6 +10,7 @@ pub mod file;
 mod flock;
 pub mod lease;
 pub mod memory;
+mod recent;
 #[cfg(feature = "redis")]
 pub mod redis;
 

@@ -10,7 +10,6 @@
 
 pub mod database;
 mod patience;
-mod recent;
 pub mod sql;
 mod sweep;
 
@@ -19,11 +18,11 @@ use std::time::{Duration, SystemTime};
 
 use once_cell::sync::OnceCell;
 
+use super::recent::{Recent, Versioned};
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
 use database::{Connection, Database, Failure, Field, Value};
 use patience::{PATIENCE, Tries, Turns};
-use recent::Recent;
 use sql::{Operation, Statement, Statements, Table};
 
 /// Damaged records are kept for inspection this long.
@@ -35,7 +34,7 @@ pub struct DbdStore<D> {
     table: Table,
     /// The SQL of the engine, which a connection names.
     statements: OnceCell<Statements>,
-    recent: Recent,
+    recent: Recent<Row>,
 }
 
 /// What to do about a table that is missing, or is another one.
@@ -52,6 +51,12 @@ pub fn unusable(driver: &str, table: &Table, why: &str) -> String {
 struct Row {
     version: i64,
     blob: Blob,
+}
+
+impl Versioned for Row {
+    fn blob(&self) -> &Blob {
+        &self.blob
+    }
 }
 
 /// Positive, and so good as unique.
@@ -208,7 +213,7 @@ impl<D: Database> Store for DbdStore<D> {
 
     fn load(&self, key: &Key) -> Result<Option<Blob>> {
         let Some(row) = self.read(&key.hex())? else { return Ok(None) };
-        self.recent.put(key, &row);
+        self.recent.replace(key, &row);
         Ok(Some(row.blob))
     }
 

@@ -4,6 +4,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::session::{Key, Timestamp};
 use crate::store::Blob;
+use crate::store::recent::Versioned;
 
 /// What each record begins with; behind the name stands the number of the layout.
 const MAGIC: [u8; 5] = *b"msrs\x01";
@@ -23,6 +24,12 @@ pub struct Value {
     /// That of the write before: who lost the answer to a write finds it here, if another one followed.
     pub before: Version,
     pub blob: Blob,
+}
+
+impl Versioned for Value {
+    fn blob(&self) -> &Blob {
+        &self.blob
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

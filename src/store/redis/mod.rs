@@ -14,7 +14,6 @@ mod fetched;
 mod format;
 mod lease;
 mod pool;
-mod recent;
 mod renew;
 mod scripts;
 mod target;
@@ -27,6 +26,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::redis::{Cmd, RedisResult};
 
+use super::recent::Recent;
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::expiry::GRACE;
 use crate::session::{Key, Timestamp};
@@ -36,7 +36,6 @@ use fetched::Fetched;
 use format::{Found, Value, Version};
 pub use lease::{Host, Timing};
 use pool::{Link, Pool};
-use recent::Recent;
 pub use renew::Spawn;
 pub use target::{Paths, Peer, Target, is_redis, without_login};
 use write::{Answer, Write};
@@ -46,7 +45,7 @@ const MOST_RACES: usize = 10_000;
 
 pub struct RedisStore {
     shared: Arc<Shared>,
-    recent: Recent,
+    recent: Recent<Value>,
 }
 
 /// What the thread that renews leases needs too.
@@ -157,7 +156,7 @@ impl Store for RedisStore {
             None => self.read(key)?,
         };
         let Some(value) = read else { return Ok(None) };
-        self.recent.put(*key, &value);
+        self.recent.put(key, &value);
         Ok(Some(value.blob))
     }
 
