@@ -281,7 +281,8 @@ impl Session {
             _ => self.changes.apply(&mut newest.values),
         }
         if renews {
-            newest.accessed = newest.accessed.not_after(now).max(self.opened);
+            // The clock may have been set back since this request began.
+            newest.accessed = newest.accessed.not_after(now).max(self.opened.not_after(now));
         }
         // Where that moves the end of the session, a renewal is due.
         newest.presented |= self.presents && self.renews;

@@ -26,6 +26,23 @@ impl Edit {
             }
         }
     }
+
+    fn key_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Edit::Set(key, _) | Edit::Unset(key) | Edit::Add(key, _) => Some(key),
+            Edit::Clear => None,
+        }
+    }
+
+    /// A later edit has spelled the key as it was seen by then: if nobody else has it any more, that spelling counts.
+    pub fn respell(&mut self, later: &Edit) {
+        let mut later = later.clone();
+        if let (Some(key), Some(spelled)) = (self.key_mut(), later.key_mut())
+            && key.eq_ignore_ascii_case(spelled)
+        {
+            key.clone_from(spelled);
+        }
+    }
 }
 
 /// What the contract leaves open is decided by what is observed.

@@ -104,6 +104,7 @@ impl Visit {
         demand!(expected, "{edit:?} answered {answer:?}; to be refused for {refusal:?}, fits {fits:?}");
         if answer.is_ok() {
             self.shown = after;
+            self.edits.iter_mut().for_each(|earlier| earlier.respell(edit));
             self.edits.push(edit.clone());
         }
         Ok(())

@@ -34,7 +34,7 @@ impl History<'_> {
             0 => terms.sealed = !terms.sealed,
             1 => terms.grace = *pick(rng, &[0, 2 * SECOND, 10 * SECOND, 10 * SECOND, 30 * SECOND, 900 * SECOND]),
             2 => terms.timeout = *pick(rng, &[5, 60, 300, 1800]),
-            _ => terms.max_size = *pick(rng, &[300, 1000, 3000, LARGE, LARGE, LARGE]),
+            _ => terms.max_size = *pick(rng, &[300, 300, 1000, 3000, LARGE, LARGE]),
         }
         let Terms { sealed, grace, timeout, max_size, .. } = &self.terms;
         let text = format!("terms: sealed {sealed}, grace {grace}, timeout {timeout}, max_size {max_size}");

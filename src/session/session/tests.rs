@@ -1,6 +1,7 @@
 use super::*;
 use crate::session::Value;
 use crate::session::id::Scope;
+use crate::session::time::MICROS;
 
 const NOW: Timestamp = Timestamp(1_000_000_000);
 const RULES: Expiry = Expiry { touch_interval: None, lifetime: None, new_timeout: None };
@@ -165,4 +166,14 @@ fn a_client_that_comes_back_and_changes_something_has_presented_its_id_though_no
         let merged = client.merged(record.clone(), expires, &RULES, NOW.plus(1)).unwrap();
         assert_eq!((merged.record.presented, merged.expires, merged.renews), (renews, expires, false));
     }
+}
+
+#[test]
+fn a_clock_that_is_set_back_during_a_request_leaves_no_access_in_the_future() {
+    let (mut session, newest) = stored();
+    session.set_timeout(60);
+    session.renew();
+    let now = NOW.minus(50 * MICROS);
+    let merged = session.merged(newest, NOW.plus(1), &RULES, now).unwrap();
+    assert_eq!((merged.record.accessed, merged.expires), (now, now.plus(61 * MICROS)));
 }
