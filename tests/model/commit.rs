@@ -280,10 +280,8 @@ impl Oracle {
         let grace_ends = if kind == Move::Moved { at.now + at.grace } else { at.now };
         let former = Former { session: target.number, to: new, kind, grace_ends, known_until: grace_ends.max(at.now + KNOWN) };
         self.places.insert(target.id, Place::Former(former));
-        self.places.insert(new, Place::Session(target.number));
-        self.life_mut(target.number).current = new;
         visit.id = Some(new);
-        Ok(())
+        self.arrived(target.number, new)
     }
 
     /// Another request has given the session a new id: this one goes on under it, and stores what it has to store.

@@ -72,7 +72,7 @@ fn lock<'h, 's>(history: &'h Mutex<History<'s>>) -> MutexGuard<'h, History<'s>> 
 /// One operation, perhaps interrupted by others: it does at each of its steps what is right after them.
 fn step(history: &Mutex<History<'_>>) -> Check {
     let mut before = lock(history);
-    before.oracle.begin();
+    before.oracle.begin()?;
     let Some(mut job) = before.next(None)? else { return Ok(()) };
     let (store, focus) = (before.store, job.focus(&before));
     let mask = match before.rng.u32(..10) {

@@ -89,13 +89,15 @@ pub struct Oracle {
     scope: Scope,
     ids: Vec<(Id, Key)>,
     numbers: HashMap<String, IdNumber>,
-    by_key: HashMap<Key, IdNumber>,
+    keys: HashSet<Key>,
     pub places: HashMap<IdNumber, Place>,
     /// What was cleaned away during the operation that is under way.
     lately: HashMap<IdNumber, Place>,
     /// `None`: it has ended.
     pub lives: Vec<Option<Life>>,
     incarnations: HashSet<u64>,
+    /// What was cleaned away before anybody met its id, and up to which end: of a move that is under way.
+    strays: HashMap<Key, u64>,
     pub tally: Tally,
 }
 
@@ -106,11 +108,12 @@ impl Oracle {
             scope,
             ids: Vec::new(),
             numbers: HashMap::new(),
-            by_key: HashMap::new(),
+            keys: HashSet::new(),
             places: HashMap::new(),
             lately: HashMap::new(),
             lives: Vec::new(),
             incarnations: HashSet::new(),
+            strays: HashMap::new(),
             tally: Tally::default(),
         }
     }
@@ -145,14 +148,27 @@ impl Oracle {
         let before = self.numbers.insert(id.expose().to_owned(), number);
         demand!(before.is_none(), "an id that was known before was given to a new session: number {before:?}");
         let key = Key::derive(&self.scope, id);
-        self.by_key.insert(key, number);
+        self.keys.insert(key);
         self.ids.push((id.clone(), key));
         Ok(number)
     }
 
     /// From here on an operation sees all that was done before.
-    pub fn begin(&mut self) {
+    pub fn begin(&mut self) -> Check {
         self.lately.clear();
+        demand!(self.strays.is_empty(), "the cleaner removed what no id leads to");
+        Ok(())
+    }
+
+    /// A session has got this id. The timeout that it got with it may have been over long ago, so that the cleaner was there first.
+    pub fn arrived(&mut self, number: Number, id: IdNumber) -> Check {
+        self.places.insert(id, Place::Session(number));
+        self.life_mut(number).current = id;
+        if let Some(before) = self.strays.remove(&self.ids[id].1) {
+            demand!(self.life(number).is_over_before(before) != Verdict::No, "the cleaner removed a session that has just moved");
+            self.end_life(number);
+        }
+        Ok(())
     }
 
     /// Where an id leads: over 64 others at most to who presents it, and never to a session that began later.
@@ -233,11 +249,11 @@ impl Oracle {
     /// The cleaner has removed these.
     pub fn swept(&mut self, removed: &[Key], now: u64) -> Check {
         let before = now.saturating_sub(LATE);
-        let mut removed: HashSet<_> = removed.iter().map(|key| self.by_key.get(key).copied()).collect();
-        demand!(!removed.contains(&None), "the cleaner removed what no id leads to");
+        let (mut removed, strays): (HashSet<_>, HashSet<_>) = removed.iter().partition(|key| self.keys.contains(*key));
+        self.strays.extend(strays.into_iter().map(|key| (key, before)));
         let places: Vec<_> = self.places.iter().map(|(id, place)| (*id, *place)).collect();
         for (id, place) in places {
-            let went = removed.remove(&Some(id));
+            let went = removed.remove(&self.ids[id].1);
             let due = match place {
                 Place::Former(former) => Verdict::of(former.known_until < before, former.known_until < before),
                 Place::Session(number) => self.life(number).is_over_before(before),
