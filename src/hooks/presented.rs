@@ -33,9 +33,7 @@ fn presented(request: Request<'_>, settings: &Settings) -> Result<Vec<Presented>
                 }
                 keys => keys.and_then(Result::ok),
             };
-            let headers = root.headers_in().entries();
-            let headers: Vec<_> =
-                headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Cookie")).map(|(_, value)| *value).collect();
+            let headers = root.headers_in().of_key(c"Cookie");
             rule.candidates(&headers, keys.map(|keys| (keys, &settings.terms.scope)))
         }
         Carrier::Query(name) => query::ids(root.query(), name).into_iter().map(|id| (id, Signature::Current)).collect(),

@@ -70,9 +70,13 @@ impl<'p> Table<'p> {
 
     /// All entries of a key, as one header field.
     pub fn joined(self, key: &CStr) -> Option<String> {
-        let of_key = self.entries().into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(key.to_bytes()));
-        let values: Vec<_> = of_key.map(|(_, value)| String::from_utf8_lossy(value)).collect();
+        let values: Vec<_> = self.of_key(key).into_iter().map(String::from_utf8_lossy).collect();
         (!values.is_empty()).then(|| values.join(", "))
+    }
+
+    /// The values of all entries of a key, in their order.
+    pub fn of_key(self, key: &CStr) -> Vec<&'p [u8]> {
+        self.collect(|name, value| name.eq_ignore_ascii_case(key.to_bytes()).then(|| value.to_bytes()))
     }
 
     pub fn get(self, key: &CStr) -> Option<&'p CStr> {
@@ -85,6 +89,11 @@ impl<'p> Table<'p> {
 
     /// A copy of the entries, in their order: other code may change the table while they are looked at.
     pub fn entries(self) -> Vec<(&'p [u8], &'p [u8])> {
+        self.collect(|key, value| Some((key, value.to_bytes())))
+    }
+
+    /// What `take` makes of each entry. It must not change the table.
+    fn collect<T>(self, take: impl Fn(&'p [u8], &'p CStr) -> Option<T>) -> Vec<T> {
         // SAFETY: apr_table_elts shows `nelts` entries; strings live in the table's pool, which is not freed before the request.
         unsafe {
             let array = &*ffi::apr_table_elts(self.raw);
@@ -92,7 +101,7 @@ impl<'p> Table<'p> {
             (0..usize::try_from(array.nelts).unwrap_or(0))
                 .map(|i| &*entries.add(i))
                 .filter(|entry| !entry.key.is_null() && !entry.val.is_null())
-                .map(|entry| (CStr::from_ptr(entry.key).to_bytes(), CStr::from_ptr(entry.val).to_bytes()))
+                .filter_map(|entry| take(CStr::from_ptr(entry.key).to_bytes(), CStr::from_ptr(entry.val)))
                 .collect()
         }
     }

@@ -25,7 +25,7 @@ impl Id {
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Id> {
         let valid = text.len() == ID_LEN && text.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'));
-        valid.then(|| Id(text.iter().map(|&c| char::from(c)).collect()))
+        String::from_utf8(text.to_vec()).ok().filter(|_| valid).map(Id)
     }
 
     #[must_use]

@@ -9,6 +9,7 @@ pub mod form;
 pub mod id;
 pub mod mirror;
 mod msgpack;
+mod packed;
 pub mod query;
 pub mod record;
 pub mod seal;

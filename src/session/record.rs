@@ -1,21 +1,21 @@
 //! What is stored of a session, and its form in bytes: a version byte, then MessagePack. `docs/formats.md` draws it.
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use rmp_serde::decode::Error;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::alias::Alias;
 use super::id::{Id, Key};
-use super::msgpack;
 use super::seal::{self, NONCE};
 use super::time::Timestamp;
-use super::value::{MAX_DEPTH, Value};
+use super::value::Value;
 use super::values::Values;
+use super::{msgpack, packed};
 
 /// The version this code writes. A record of a newer version counts as absent.
 pub const VERSION: u8 = 1;
 
 /// A session with its values; `Record<Body>` as the store holds it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Record<V = Values> {
     /// Set at creation, kept by updates and regeneration: a commit names the one it loaded, so that nobody revives what was deleted.
     pub incarnation: u64,
@@ -64,21 +64,40 @@ impl Body {
     }
 }
 
-impl Serialize for Body {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Body::Open(values) => values.serialize(to),
-            Body::Sealed(bytes) => to.serialize_bytes(bytes),
-        }
+/// Values that are all of `bytes`.
+fn values(bytes: &[u8]) -> Result<Values, String> {
+    match Values::read(bytes) {
+        Ok((values, end)) if end == bytes.len() => Ok(values),
+        Ok(_) => Err("bytes after the values".into()),
+        Err(why) => Err(why.into()),
     }
 }
 
-impl<'de> Deserialize<'de> for Body {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match Value::deserialize(from)? {
-            Value::Map(items) => Ok(Body::Open(items.into_iter().collect())),
-            Value::Bytes(bytes) => Ok(Body::Sealed(bytes)),
-            _ => Err(D::Error::custom("the values are neither a map nor sealed")),
+struct Bytes<'b>(&'b [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(self.0)
+    }
+}
+
+impl Body {
+    /// All of `bytes`.
+    fn read(bytes: &[u8]) -> Result<Body, String> {
+        if bytes.first().is_some_and(|&first| packed::is_map(first)) {
+            return values(bytes).map(Body::Open);
+        }
+        match Value::from_msgpack(bytes) {
+            Ok(Value::Bytes(sealed)) => Ok(Body::Sealed(sealed)),
+            Ok(_) => Err("the values are neither a map nor sealed".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn write(&self, to: &mut Vec<u8>) {
+        match self {
+            Body::Open(values) => values.write(to),
+            Body::Sealed(bytes) => put(to, &Bytes(bytes)),
         }
     }
 }
@@ -93,18 +112,24 @@ pub enum CodecError {
     Seal,
 }
 
-/// The record, its values, one level for the scalars inside.
-const DEPTH: usize = MAX_DEPTH + 3;
+/// Of a session, the values the last.
+const FIELDS: usize = 7;
+/// An alias has no fields with fields.
+const ALIAS_DEPTH: usize = 3;
 
 /// How MessagePack writes an array of so many fields: what tells a session from an alias.
-const fn array(fields: u8) -> u8 {
-    0x90 | fields
+const fn array(fields: usize) -> u8 {
+    0x90 | fields as u8
 }
 
-fn encode(value: &impl Serialize, weight: usize) -> Vec<u8> {
+fn put(to: &mut Vec<u8>, value: &impl Serialize) {
+    rmp_serde::encode::write(to, value).expect("writing to memory does not fail");
+}
+
+/// Room for a version, and for what is beside values.
+fn begun(weight: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(64 + weight);
     bytes.push(VERSION);
-    rmp_serde::encode::write(&mut bytes, value).expect("writing to memory does not fail");
     bytes
 }
 
@@ -121,19 +146,24 @@ impl Stored {
         if version != VERSION {
             return Err(malformed(&format_args!("version {version}")));
         }
-        let stored = match rest.first() {
-            Some(kind) if *kind == array(7) => msgpack::read(rest, DEPTH, "record").map(Stored::Session),
-            Some(kind) if *kind == array(5) => msgpack::read(rest, DEPTH, "record").map(Stored::Alias),
-            _ => return Err(malformed(&"neither a session nor an alias")),
-        };
-        stored.map_err(|error| malformed(&error))
+        match rest {
+            [kind, fields @ ..] if *kind == array(FIELDS) => Record::read(fields).map(Stored::Session).map_err(CodecError::Malformed),
+            [kind, ..] if *kind == array(5) => {
+                msgpack::read(rest, ALIAS_DEPTH, "record").map(Stored::Alias).map_err(|error| malformed(&error))
+            }
+            _ => Err(malformed(&"neither a session nor an alias")),
+        }
     }
 
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            Stored::Session(record) => encode(record, record.values.weight()),
-            Stored::Alias(alias) => encode(alias, 128),
+            Stored::Session(record) => record.encoded(record.values.weight(), |to| record.values.write(to)),
+            Stored::Alias(alias) => {
+                let mut bytes = begun(128);
+                put(&mut bytes, alias);
+                bytes
+            }
         }
     }
 
@@ -151,7 +181,7 @@ impl Stored {
 #[must_use]
 pub fn is_unpresented(bytes: &[u8]) -> bool {
     match bytes {
-        [VERSION, kind, fields @ ..] if *kind == array(7) => {
+        [VERSION, kind, fields @ ..] if *kind == array(FIELDS) => {
             let mut fields = msgpack::several(fields);
             (0..4).all(|_| u64::deserialize(&mut fields).is_ok()) && matches!(bool::deserialize(&mut fields), Ok(false))
         }
@@ -164,24 +194,34 @@ impl<V> Record<V> {
         let Record { incarnation, created, accessed, timeout, presented, user, values: _ } = self;
         Record { incarnation, created, accessed, timeout, presented, user, values }
     }
+
+    /// The bytes of the record: `write` adds its values, of so many bytes.
+    fn encoded(&self, weight: usize, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let Record { incarnation, created, accessed, timeout, presented, user, values: _ } = self;
+        let mut bytes = begun(weight + user.as_ref().map_or(0, String::len));
+        bytes.push(array(FIELDS));
+        [incarnation, &created.0, &accessed.0, timeout].into_iter().for_each(|number| put(&mut bytes, number));
+        put(&mut bytes, presented);
+        put(&mut bytes, user);
+        write(&mut bytes);
+        bytes
+    }
 }
 
 impl Record {
     /// The bytes of a record whose values anybody may read who reads the store.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        encode(self, self.values.weight())
+        self.encoded(self.values.weight(), |to| self.values.write(to))
     }
 
     /// The bytes of a record whose values are sealed: times and user stay readable, for listing and cleaning.
     #[must_use]
     pub fn encode_sealed(&self, id: &Id, key: &Key, nonce: [u8; NONCE]) -> Vec<u8> {
-        let plain = rmp_serde::to_vec(&self.values).expect("writing to memory does not fail");
-        let sealed = seal::close(id, VALUES, &bound(key, self.incarnation), nonce, &plain);
-        let sealed = Body::Sealed(sealed);
-        let weight = sealed.weight();
-        let Record { incarnation, created, accessed, timeout, presented, ref user, values: _ } = *self;
-        encode(&Record { incarnation, created, accessed, timeout, presented, user: user.clone(), values: sealed }, weight)
+        let mut plain = Vec::with_capacity(64 + self.values.weight());
+        self.values.write(&mut plain);
+        let sealed = Body::Sealed(seal::close(id, VALUES, &bound(key, self.incarnation), nonce, &plain));
+        self.encoded(sealed.weight(), |to| sealed.write(to))
     }
 
     /// Whether there is anything that is worth a record and a cookie.
@@ -200,6 +240,24 @@ fn bound(key: &Key, incarnation: u64) -> Vec<u8> {
 }
 
 impl Record<Body> {
+    /// The fields of a record, and nothing behind them.
+    fn read(bytes: &[u8]) -> Result<Record<Body>, String> {
+        let body = Body::read(&bytes[packed::end_of_fields(bytes, FIELDS - 1)?..])?;
+        let mut fields = msgpack::several(bytes);
+        let read = || -> Result<Record<Body>, Error> {
+            Ok(Record {
+                incarnation: Deserialize::deserialize(&mut fields)?,
+                created: Deserialize::deserialize(&mut fields)?,
+                accessed: Deserialize::deserialize(&mut fields)?,
+                timeout: Deserialize::deserialize(&mut fields)?,
+                presented: Deserialize::deserialize(&mut fields)?,
+                user: Deserialize::deserialize(&mut fields)?,
+                values: body,
+            })
+        };
+        read().map_err(|error| error.to_string())
+    }
+
     /// The session with its values, opened by its id if they are sealed.
     ///
     /// # Errors
@@ -209,7 +267,7 @@ impl Record<Body> {
             Body::Open(values) => values,
             Body::Sealed(sealed) => {
                 let plain = seal::open(id, VALUES, &bound(key, self.incarnation), &sealed).ok_or(CodecError::Seal)?;
-                msgpack::read(&plain, DEPTH - 1, "values").map_err(|error| CodecError::Malformed(error.to_string()))?
+                values(&plain).map_err(CodecError::Malformed)?
             }
         };
         Ok(self.with(values))

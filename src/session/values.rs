@@ -1,82 +1,119 @@
 //! The values of a session by key. Keys keep their spelling; two keys never differ only in (ASCII) case, since request notes
 //! and the stock table could not tell them apart.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::fmt;
 use std::sync::Arc;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
+use super::packed::{self, Entry};
 use super::value::{KeyError, Value, check_key};
 
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default)]
 pub struct Values {
-    /// In the order of [`compare`]. Copies share them until one changes.
-    entries: Arc<Vec<(String, Value)>>,
+    /// Copies share them until one changes.
+    entries: Arc<Entries>,
     weight: usize,
+}
+
+#[derive(Clone, Default)]
+struct Entries {
+    /// The map that some were read from.
+    map: Arc<[u8]>,
+    /// In the order of [`compare`].
+    list: Vec<Entry>,
 }
 
 /// The order of keys, in which case makes no difference.
 #[must_use]
 pub fn compare(one: &str, other: &str) -> Ordering {
-    one.bytes().map(|c| c.to_ascii_lowercase()).cmp(other.bytes().map(|c| c.to_ascii_lowercase()))
+    compare_bytes(one.as_bytes(), other.as_bytes())
 }
 
-fn entry_weight(key: &str, value: &Value) -> usize {
-    key.len() + 2 + value.weight()
+fn compare_bytes(one: &[u8], other: &[u8]) -> Ordering {
+    one.iter().map(u8::to_ascii_lowercase).cmp(other.iter().map(u8::to_ascii_lowercase))
 }
 
 impl Values {
+    /// Reads the map that `bytes` begin with, and answers where it ends. Each value is read when somebody asks for it.
+    ///
+    /// # Errors
+    /// It is no map with text keys and values of types that sessions know.
+    pub fn read(bytes: &[u8]) -> Result<(Values, usize), &'static str> {
+        let (list, end) = packed::read(bytes)?;
+        let map = &bytes[..end];
+        let is_in_order = list.is_sorted_by(|one, other| compare_bytes(one.key(map), other.key(map)).is_lt());
+        let values = if is_in_order {
+            let weight = list.iter().map(Entry::weight).sum();
+            Values { entries: Arc::new(Entries { map: map.into(), list }), weight }
+        } else {
+            list.iter().map(|entry| (entry.spelling(map).to_owned(), entry.value(map).clone())).collect()
+        };
+        Ok((values, end))
+    }
+
+    /// Writes them as a map.
+    pub fn write(&self, to: &mut Vec<u8>) {
+        packed::write_head(self.len(), to);
+        self.entries.list.iter().for_each(|entry| entry.write(&self.entries.map, to));
+    }
+
     fn position(&self, key: &str) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(known, _)| compare(known, key))
+        let Entries { map, list } = &*self.entries;
+        list.binary_search_by(|known| compare_bytes(known.key(map), key.as_bytes()))
+    }
+
+    fn at(&self, at: usize) -> (&str, &Value) {
+        let Entries { map, list } = &*self.entries;
+        (list[at].spelling(map), list[at].value(map))
+    }
+
+    fn is_spelled(&self, at: usize, key: &str) -> bool {
+        self.entries.list[at].key(&self.entries.map) == key.as_bytes()
     }
 
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.find(key).filter(|(spelled, _)| *spelled == key).map(|(_, value)| value)
+        let at = self.position(key).ok().filter(|&at| self.is_spelled(at, key))?;
+        Some(self.at(at).1)
     }
 
     /// The spelling and value of a key however it is written.
     #[must_use]
     pub fn find(&self, key: &str) -> Option<(&str, &Value)> {
-        let (spelled, value) = &self.entries[self.position(key).ok()?];
-        Some((spelled, value))
+        Some(self.at(self.position(key).ok()?))
     }
 
     /// # Errors
     /// The key is not well-formed, or an existing key differs from it only in case.
     pub fn check(&self, key: &str) -> Result<(), KeyError> {
         check_key(key)?;
-        match self.find(key) {
-            Some((spelled, _)) if spelled != key => Err(KeyError::CaseConflict),
+        match self.position(key) {
+            Ok(at) if !self.is_spelled(at, key) => Err(KeyError::CaseConflict),
             _ => Ok(()),
         }
     }
 
     /// Sets a value; an existing key keeps its spelling.
     pub fn set(&mut self, key: &str, value: Value) {
-        self.insert(Cow::Borrowed(key), value);
-    }
-
-    fn insert(&mut self, key: Cow<'_, str>, value: Value) {
-        self.weight += entry_weight(&key, &value);
-        let position = self.position(&key);
-        let entries = Arc::make_mut(&mut self.entries);
+        let position = self.position(key);
+        let Entries { map, list } = Arc::make_mut(&mut self.entries);
         match position {
             Ok(at) => {
-                let (spelled, old) = &mut entries[at];
-                self.weight -= entry_weight(spelled, old);
-                *old = value;
+                let spelled = list[at].spelling(map).to_owned();
+                self.weight -= list[at].weight();
+                self.weight += packed::weight(&spelled, &value);
+                list[at] = Entry::Own(spelled, value);
             }
-            Err(at) => entries.insert(at, (key.into_owned(), value)),
+            Err(at) => {
+                self.weight += packed::weight(key, &value);
+                list.insert(at, Entry::Own(key.to_owned(), value));
+            }
         }
     }
 
     pub fn remove(&mut self, key: &str) {
         if let Ok(at) = self.position(key) {
-            let (spelled, old) = Arc::make_mut(&mut self.entries).remove(at);
-            self.weight -= entry_weight(&spelled, &old);
+            self.weight -= Arc::make_mut(&mut self.entries).list.remove(at).weight();
         }
     }
 
@@ -91,17 +128,17 @@ impl Values {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.entries.iter().map(|(key, value)| (key.as_str(), value))
+        (0..self.len()).map(|at| self.at(at))
     }
 
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.list.len()
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// Bytes that the values take in a record, rounded up a little.
@@ -111,40 +148,22 @@ impl Values {
     }
 }
 
-impl Serialize for Values {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_map(self.iter())
+impl PartialEq for Values {
+    fn eq(&self, other: &Values) -> bool {
+        self.iter().eq(other.iter())
     }
 }
 
-impl<'de> Deserialize<'de> for Values {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match Value::deserialize(from)? {
-            Value::Map(items) => Ok(items.into_iter().collect()),
-            _ => Err(D::Error::custom("the values are not a map")),
-        }
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
 impl FromIterator<(String, Value)> for Values {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(items: I) -> Values {
-        let items = items.into_iter();
-        let mut entries: Vec<(String, Value)> = Vec::with_capacity(items.size_hint().0);
-        let mut weight = 0;
-        let mut strays = Vec::new();
-        for (key, value) in items {
-            // Records hold them in order.
-            if entries.last().is_none_or(|(last, _)| compare(last, &key).is_lt()) {
-                weight += entry_weight(&key, &value);
-                entries.push((key, value));
-            } else {
-                strays.push((key, value));
-            }
-        }
-        let mut values = Values { entries: Arc::new(entries), weight };
-        for (key, value) in strays {
-            values.insert(Cow::Owned(key), value);
-        }
+        let mut values = Values::default();
+        items.into_iter().for_each(|(key, value)| values.set(&key, value));
         values
     }
 }
@@ -171,7 +190,7 @@ mod tests {
         values.set("b", Value::Bytes(vec![0; 10]));
         values.remove("a");
         values.remove("nothing");
-        assert_eq!(values.weight(), entry_weight("b", &Value::Bytes(vec![0; 10])));
+        assert_eq!(values.weight(), packed::weight("b", &Value::Bytes(vec![0; 10])));
         values.remove("b");
         assert_eq!((values.weight(), values.len()), (0, 0));
     }

@@ -75,10 +75,11 @@ impl Head {
     /// The bytes of the record; `None`: it is not whole.
     pub fn blob(&self, memory: Memory<'_>, address: u64) -> Option<Blob> {
         let length = self.length(memory)?;
-        let mut bytes = Vec::with_capacity(length.next_multiple_of(8));
+        let mut bytes = vec![0; length.next_multiple_of(8)];
+        let mut places = bytes.as_chunks_mut::<8>().0.iter_mut();
         for (part, block) in walk(memory, address, length) {
-            for word in &block?[part.skip..part.skip + part.data] {
-                bytes.extend_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+            for (word, place) in block?[part.skip..part.skip + part.data].iter().zip(&mut places) {
+                *place = word.load(Ordering::Relaxed).to_ne_bytes();
             }
         }
         bytes.truncate(length);

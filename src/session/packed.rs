@@ -1,0 +1,284 @@
+//! Values as they lie in a record: each is read when somebody asks for it, and written as it was if nobody has changed it.
+//!
+//! All of them are looked through at once, so that a record is refused as a whole or not at all.
+
+use std::sync::OnceLock;
+
+use super::value::{MAX_DEPTH, Value};
+
+/// A key with its value, of a record or changed since.
+#[derive(Clone)]
+pub enum Entry {
+    Packed(Packed),
+    Own(String, Value),
+}
+
+/// What lies at a place in the bytes of a map.
+#[derive(Clone)]
+pub struct Packed {
+    begin: usize,
+    key_len: usize,
+    /// Where the value begins, and the key ends.
+    at: usize,
+    end: usize,
+    weight: usize,
+    value: OnceLock<Value>,
+}
+
+/// Bytes that a key with its value takes in a record, rounded up a little.
+#[must_use]
+pub fn weight(key: &str, value: &Value) -> usize {
+    key.len() + 2 + value.weight()
+}
+
+impl Entry {
+    /// `map`: what the entry was read from.
+    pub fn key<'e>(&'e self, map: &'e [u8]) -> &'e [u8] {
+        match self {
+            Entry::Packed(packed) => &map[packed.at - packed.key_len..packed.at],
+            Entry::Own(key, _) => key.as_bytes(),
+        }
+    }
+
+    pub fn spelling<'e>(&'e self, map: &'e [u8]) -> &'e str {
+        match self {
+            Entry::Packed(_) => std::str::from_utf8(self.key(map)).expect("a key is text: it was looked through"),
+            Entry::Own(key, _) => key,
+        }
+    }
+
+    pub fn value<'e>(&'e self, map: &[u8]) -> &'e Value {
+        match self {
+            Entry::Packed(packed) => packed.value.get_or_init(|| packed.read(map)),
+            Entry::Own(_, value) => value,
+        }
+    }
+
+    pub fn weight(&self) -> usize {
+        match self {
+            Entry::Packed(packed) => packed.weight,
+            Entry::Own(key, value) => weight(key, value),
+        }
+    }
+
+    pub fn write(&self, map: &[u8], to: &mut Vec<u8>) {
+        match self {
+            Entry::Packed(packed) => to.extend_from_slice(&map[packed.begin..packed.end]),
+            Entry::Own(key, value) => {
+                let written = rmp_serde::encode::write(to, key).and_then(|()| rmp_serde::encode::write(to, value));
+                written.expect("writing to memory does not fail");
+            }
+        }
+    }
+}
+
+impl Packed {
+    fn read(&self, map: &[u8]) -> Value {
+        Value::from_msgpack(&map[self.at..self.end]).expect("a value: it was looked through")
+    }
+}
+
+/// Reads the map that `bytes` begin with: its entries as they follow each other, and where it ends.
+///
+/// # Errors
+/// It is none, or holds what sessions do not know.
+pub fn read(bytes: &[u8]) -> Result<(Vec<Entry>, usize), &'static str> {
+    let mut walk = Walk { bytes, at: 0 };
+    let Some(entries) = walk.head()?.entries() else { return Err("the values are not a map") };
+    let mut found = Vec::with_capacity(entries.min(bytes.len() / 2));
+    for _ in 0..entries {
+        let begin = walk.at;
+        let key_len = walk.key()?;
+        let at = walk.at;
+        let weight = key_len + 2 + walk.skip(MAX_DEPTH)?;
+        found.push(Entry::Packed(Packed { begin, key_len, at, end: walk.at, weight, value: OnceLock::new() }));
+    }
+    Ok((found, walk.at))
+}
+
+/// Where the fields end that `bytes` begin with, so many: numbers, texts, and what is none of both but a single byte.
+///
+/// # Errors
+/// They are not that.
+pub fn end_of_fields(bytes: &[u8], fields: usize) -> Result<usize, &'static str> {
+    let mut walk = Walk { bytes, at: 0 };
+    for _ in 0..fields {
+        match walk.head()? {
+            Head::Small | Head::Large => {}
+            Head::Text(length) => drop(walk.take(length)?),
+            Head::Bytes(_) | Head::List(_) | Head::Map(_) => return Err("a field of another type"),
+        }
+    }
+    Ok(walk.at)
+}
+
+/// Whether this is the first byte of a map.
+#[must_use]
+pub fn is_map(first: u8) -> bool {
+    matches!(first, 0x80..=0x8f | 0xde | 0xdf)
+}
+
+/// Begins a map of so many entries.
+pub fn write_head(entries: usize, to: &mut Vec<u8>) {
+    match entries {
+        0..16 => to.push(0x80 | entries as u8),
+        16..0x1_0000 => {
+            to.push(0xde);
+            to.extend((entries as u16).to_be_bytes());
+        }
+        _ => {
+            to.push(0xdf);
+            to.extend(u32::try_from(entries).expect("fewer values than bytes").to_be_bytes());
+        }
+    }
+}
+
+/// How a value of MessagePack begins, and what of it is still to come.
+enum Head {
+    /// Nothing, a boolean or a number.
+    Small,
+    /// A number beyond 64 bits signed.
+    Large,
+    Text(usize),
+    Bytes(usize),
+    List(usize),
+    Map(usize),
+}
+
+impl Head {
+    fn entries(&self) -> Option<usize> {
+        if let Head::Map(entries) = self { Some(*entries) } else { None }
+    }
+}
+
+/// Over values, without reading what they are. What [`Value`] refuses is refused.
+struct Walk<'b> {
+    bytes: &'b [u8],
+    at: usize,
+}
+
+impl<'b> Walk<'b> {
+    fn take(&mut self, bytes: usize) -> Result<&'b [u8], &'static str> {
+        let taken = self.bytes[self.at..].get(..bytes).ok_or("cut off")?;
+        self.at += bytes;
+        Ok(taken)
+    }
+
+    /// Big-endian.
+    fn number(&mut self, bytes: usize) -> Result<u64, &'static str> {
+        Ok(self.take(bytes)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
+    fn length(&mut self, bytes: usize) -> Result<usize, &'static str> {
+        Ok(self.number(bytes)? as usize) // four bytes at most
+    }
+
+    fn head(&mut self) -> Result<Head, &'static str> {
+        Ok(match self.number(1)? as u8 {
+            0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => Head::Small,
+            small @ 0x80..=0x8f => Head::Map(usize::from(small & 0xf)),
+            small @ 0x90..=0x9f => Head::List(usize::from(small & 0xf)),
+            small @ 0xa0..=0xbf => Head::Text(usize::from(small & 0x1f)),
+            size @ 0xc4..=0xc6 => Head::Bytes(self.length(1 << (size - 0xc4))?),
+            0xcf if self.number(8)? > i64::MAX as u64 => Head::Large,
+            0xcf => Head::Small,
+            0xca | 0xce | 0xd2 => self.small(4)?,
+            0xcb | 0xd3 => self.small(8)?,
+            0xcc | 0xd0 => self.small(1)?,
+            0xcd | 0xd1 => self.small(2)?,
+            size @ 0xd9..=0xdb => Head::Text(self.length(1 << (size - 0xd9))?),
+            size @ 0xdc..=0xdd => Head::List(self.length(2 << (size - 0xdc))?),
+            size @ 0xde..=0xdf => Head::Map(self.length(2 << (size - 0xde))?),
+            0xc1 | 0xc7..=0xc9 | 0xd4..=0xd8 => return Err("a value of a type that sessions do not know"),
+        })
+    }
+
+    fn small(&mut self, bytes: usize) -> Result<Head, &'static str> {
+        self.take(bytes).map(|_| Head::Small)
+    }
+
+    /// The length of a key.
+    fn key(&mut self) -> Result<usize, &'static str> {
+        match self.head()? {
+            Head::Text(length) if std::str::from_utf8(self.take(length)?).is_ok() => Ok(length),
+            _ => Err("a map key that is not text"),
+        }
+    }
+
+    /// Over one value: answers its weight, as [`Value::weight`] does.
+    fn skip(&mut self, depth: usize) -> Result<usize, &'static str> {
+        let first = self.bytes.get(self.at).copied();
+        let deeper = || depth.checked_sub(1).ok_or("values that nest too deep");
+        Ok(match self.head()? {
+            Head::Small if matches!(first, Some(0xc0 | 0xc2 | 0xc3)) => Value::Null.weight(),
+            Head::Small => Value::Int(0).weight(),
+            Head::Large => return Err("an integer beyond 64 bits signed"),
+            Head::Text(length) | Head::Bytes(length) => self.take(length)?.len() + 5,
+            Head::List(items) => {
+                let depth = deeper()?;
+                (0..items).try_fold(5, |sum, _| Ok::<_, &'static str>(sum + self.skip(depth)?))?
+            }
+            Head::Map(entries) => {
+                let depth = deeper()?;
+                (0..entries).try_fold(5, |sum, _| Ok::<_, &'static str>(sum + self.key()? + 5 + self.skip(depth)?))?
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::session::value::tests::any_value;
+
+    /// What the walk makes of one value, beside what the reader makes of it.
+    fn both(bytes: &[u8]) -> (Option<usize>, Option<usize>) {
+        let mut walk = Walk { bytes, at: 0 };
+        let walked = walk.skip(MAX_DEPTH).ok().filter(|_| walk.at == bytes.len());
+        (walked, Value::from_msgpack(bytes).ok().map(|value| value.weight()))
+    }
+
+    /// Bytes that often are heads of something.
+    fn heads() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop_oneof![any::<u8>(), 0x80..0xe0u8, 0..4u8, Just(b'a'), 0xa0..0xa3u8], 0..24)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn what_is_walked_over_is_what_can_be_read(bytes in heads()) {
+            let (walked, read) = both(&bytes);
+            prop_assert_eq!(walked, read, "{:x?}", bytes);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_is_walked_over_and_weighed(value in any_value()) {
+            prop_assert_eq!(both(&value.to_msgpack()), (Some(value.weight()), Some(value.weight())));
+        }
+    }
+
+    #[test]
+    fn values_nest_as_deep_for_the_walk_as_for_the_reader() {
+        for inside in [&[0xc0][..], &[0x90], &[0x80], &[0xa1, b'a']] {
+            for levels in MAX_DEPTH - 2..MAX_DEPTH + 3 {
+                for around in [&[0x91][..], &[0x81, 0xa1, b'k']] {
+                    let bytes = [&around.repeat(levels), inside].concat();
+                    let (walked, read) = both(&bytes);
+                    assert_eq!(walked, read, "{levels} levels of {around:x?} around {inside:x?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_map_that_claims_more_than_it_holds_is_refused_and_takes_no_room() {
+        for map in [&[0xdf, 0xff, 0xff, 0xff, 0xff][..], &[0xde, 0xff, 0xff, 0xa1, b'a', 1], &[0x82, 0xa1, b'a', 1]] {
+            assert!(read(map).is_err(), "{map:x?}");
+        }
+    }
+}
