@@ -10,7 +10,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::redis::{Redis, SYNCED, certificates};
+use support::redis::{Redis, SYNCED};
 use support::{Client, Httpd, Mpm};
 
 const ROUNDS: usize = 7;
@@ -18,26 +18,16 @@ const SECONDS: u64 = 2;
 const CONNECTIONS: usize = 8;
 
 fn main() {
-    let room = tempfile::tempdir().expect("a directory");
-    certificates(room.path());
-    std::fs::set_permissions(room.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
-    let file = |name: &str| room.path().join(name).display().to_string();
     let plain = Redis::start(&[]);
     let synced = Redis::start(&SYNCED);
-    let tls = Redis::start(&[
-        "tls-port 1",
-        &format!("tls-cert-file {}", file("server.pem")),
-        &format!("tls-key-file {}", file("server.key")),
-        &format!("tls-ca-cert-file {}", file("ca.pem")),
-        "tls-auth-clients no",
-    ]);
+    let tls = Redis::with_tls("no");
     let pages = [
         ("hello", "Session Off\nSetHandler hello".to_owned()),
         ("file", "SessionDir @DIR@".into()),
         ("redis+unix", format!("SessionStore {}", plain.url())),
         ("redis+unix, access", format!("SessionStore {}\nSessionLock access", plain.url())),
         ("redis (loopback)", format!("SessionStore redis://127.0.0.1:{}", plain.port())),
-        ("rediss (loopback)", format!("SessionStore rediss://127.0.0.1:{} ca={}", tls.port(), file("ca.pem"))),
+        ("rediss (loopback)", format!("SessionStore rediss://127.0.0.1:{} ca={}", tls.port(), tls.file("ca.pem"))),
         ("redis+unix, synced", format!("SessionStore {}\nSessionSync On", synced.url())),
     ];
     let section = |(n, (_, conf)): (usize, &(&str, String))| {
