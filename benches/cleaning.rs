@@ -2,13 +2,15 @@
 //!
 //! Latencies with and without a pass are taken in turn, on the same server and the same files; the median of the ratios counts.
 
+#[path = "measuring/mod.rs"]
+mod measuring;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
+use measuring::{CONNECTIONS, Report, median, wrk};
 use support::sessions::{files, put};
 use support::{Httpd, Mpm, wait_for};
 
@@ -18,7 +20,6 @@ const EXPIRED: usize = 10;
 const ROUNDS: usize = 5;
 /// Loads of a second each in a round, so that a stranger's burst of work counts in one of them only.
 const LOADS: usize = 5;
-const CONNECTIONS: usize = 8;
 
 fn conf(interval: u32) -> String {
     format!("SessionDir @DIR@\nSessionLock access\nKeepAliveTimeout 60\nMaxKeepAliveRequests 0\nSessionCleanupInterval {interval}\n")
@@ -85,20 +86,5 @@ fn latency(httpd: &Httpd) -> f64 {
 
 /// The 99th percentile of the latencies under a second of load, in milliseconds.
 fn load(httpd: &Httpd) -> f64 {
-    let url = format!("http://127.0.0.1:{}/count", httpd.port());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/jar.lua");
-    let options = [format!("-t{CONNECTIONS}"), format!("-c{CONNECTIONS}"), "-d1s".into()];
-    let output = Command::new("wrk").args(options).args(["--latency", "-s", script, &url]).output().expect("wrk: make bench installs it");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && !text.contains("Non-2xx"), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    let p99 = text.lines().find_map(|line| line.trim().strip_prefix("99%")).expect("a percentile").trim();
-    let units = [("us", 1e-3), ("ms", 1.0), ("s", 1e3)];
-    let value = units.iter().find_map(|(unit, factor)| Some(p99.strip_suffix(unit)?.parse::<f64>().ok()? * factor));
-    value.expect("a time")
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    Report::of_success(&mut wrk(httpd, "/count", "jar", 1)).percentile_us("99%") / 1e3
 }

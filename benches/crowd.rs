@@ -4,6 +4,8 @@
 //!
 //! The machine has other work: of each figure the median of several rounds counts, and ratios are of rounds in turn.
 
+#[path = "measuring/mod.rs"]
+mod measuring;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -16,6 +18,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use measuring::{CONNECTIONS, Report, median, wrk};
 use mod_session_rs::session::{Id, Key, Record, Scope, Timestamp, Value, Values};
 use mod_session_rs::store::dbm::DbmStore;
 use mod_session_rs::store::directory::{self, Kind};
@@ -30,7 +33,6 @@ const ROUNDS: usize = 7;
 /// Of an operation, in a round.
 const OPERATIONS: u64 = 20_000;
 const SECONDS: u64 = 2;
-const CONNECTIONS: usize = 8;
 /// What a session holds beside the counter.
 const TEXT: usize = 400;
 const HOUR: u64 = 3_600_000_000;
@@ -98,7 +100,7 @@ fn measure(subject: &Subject, many: u64) {
                     rounds[place].push(time(&**store, crowds[place], operation));
                 }
             }
-            let [few, many] = rounds.map(|rounds| median(rounds.into_iter()));
+            let [few, many] = rounds.map(median);
             println!("{name:<34}{few:>14.2}{many:>14.2}");
         }
     }
@@ -191,20 +193,9 @@ fn counter(servers: &[Httpd; 2], many: u64) {
 
 /// `crowd`: each request is of another of so many sessions. Else each connection has its own.
 fn load(httpd: &Httpd, crowd: Option<u64>, page: &str) -> f64 {
-    let url = format!("http://127.0.0.1:{}{page}", httpd.port());
-    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/benches");
-    let script = format!("{scripts}/{}.lua", if crowd.is_some() { "crowd" } else { "jar" });
-    let options = [format!("-t{CONNECTIONS}"), format!("-c{CONNECTIONS}"), format!("-d{SECONDS}s")];
-    let mut wrk = Command::new("wrk");
-    let output = wrk
-        .args(options)
-        .args(["-s", &script, &url])
-        .env("CROWD", crowd.unwrap_or_default().to_string())
-        .output()
-        .expect("wrk: make bench installs it");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && !text.contains("Non-2xx"), "{page}: {text}{}", String::from_utf8_lossy(&output.stderr));
-    text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).expect("a rate").trim().parse().expect("a number")
+    let script = if crowd.is_some() { "crowd" } else { "jar" };
+    let mut wrk = wrk(httpd, page, script, SECONDS);
+    Report::of_success(wrk.env("CROWD", crowd.unwrap_or_default().to_string())).requests_per_second()
 }
 
 /// What the children have for themselves, and what they see of the store, which the kernel can take back.
@@ -270,10 +261,4 @@ fn clean(subject: &Subject, mut server: Httpd, many: u64) {
     );
     assert_eq!(pass.deleted, many.div_ceil(EXPIRED));
     give_away(&server.dir());
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

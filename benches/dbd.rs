@@ -4,6 +4,8 @@
 //! Rounds are interleaved and the median of their ratios counts, as in `benches/peers`. The SQL servers wait for the disk at each
 //! commit, as they are installed. mod_session_dbd is measured as its manual has it, and with SQLite's write-ahead logging.
 
+#[path = "measuring/mod.rs"]
+mod measuring;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -11,13 +13,13 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use measuring::{CONNECTIONS, Report, cpu_seconds, median, wrk};
 use mod_session_rs::store::dbd::sql::Engine;
 use support::sql::{Database, SqlServer};
 use support::{Httpd, Mpm, Setup};
 
 const ROUNDS: usize = 5;
 const SECONDS: u64 = 3;
-const CONNECTIONS: usize = 8;
 
 const WAL: &str = "PRAGMA journal_mode = WAL";
 const NORMAL: &str = "DBDInitSQL \"PRAGMA synchronous = NORMAL\"";
@@ -91,9 +93,9 @@ fn main() {
     let mut rounds = vec![Vec::new(); subjects.len()];
     for round in 0..=ROUNDS {
         for (subject, rates) in subjects.iter().zip(&mut rounds) {
-            let before = cpu_seconds(&subject.httpd);
+            let before = cpu_seconds(subject.httpd.children());
             let rate = load(subject);
-            let used = (cpu_seconds(&subject.httpd) - before) / (rate * SECONDS as f64);
+            let used = (cpu_seconds(subject.httpd.children()) - before) / (rate * SECONDS as f64);
             if round > 0 {
                 rates.push((rate, used));
             }
@@ -111,32 +113,10 @@ fn main() {
 
 /// Pages with status 200 in a second.
 fn load(subject: &Subject) -> f64 {
-    let url = format!("http://127.0.0.1:{}{}", subject.httpd.port(), subject.path);
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/jar.lua");
-    let options = [format!("-t{CONNECTIONS}"), format!("-c{CONNECTIONS}"), format!("-d{SECONDS}s")];
-    let output = Command::new("wrk").args(options).args(["-s", script, &url]).output().expect("wrk: make bench installs it");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let rate: f64 = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).expect("a rate").trim().parse().expect("a number");
-    let failed = text.lines().find_map(|line| line.trim().strip_prefix("Non-2xx or 3xx responses:"));
-    let failed: f64 = failed.map_or(0.0, |count| count.trim().parse().expect("a number"));
+    let report = Report::of(&mut wrk(&subject.httpd, subject.path, "jar", SECONDS));
+    let failed = report.failed();
     if failed > 0.0 {
         println!("{}: {failed} requests failed", subject.name);
     }
-    rate - failed / SECONDS as f64
-}
-
-/// User and system time of all children.
-fn cpu_seconds(httpd: &Httpd) -> f64 {
-    let ticks = |pid: u32| -> Option<u64> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        Some(fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?)
-    };
-    httpd.children().into_iter().filter_map(ticks).sum::<u64>() as f64 / rustix::param::clock_ticks_per_second() as f64
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    report.requests_per_second() - failed / SECONDS as f64
 }

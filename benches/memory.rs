@@ -3,6 +3,8 @@
 //!
 //! Others work on the machine too, so medians count, and ratios of rounds that are interleaved.
 
+#[path = "measuring/mod.rs"]
+mod measuring;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -10,9 +12,9 @@ use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
+use measuring::{Report, median, wrk};
 use mod_session_rs::session::{Id, Key, Record, Scope, Timestamp, Value, Values};
 use mod_session_rs::store::memory::MemoryStore;
 use mod_session_rs::store::memory::file::{Maker, NAME};
@@ -23,7 +25,6 @@ const FEW: u64 = 1_000;
 const MANY: u64 = 1_000_000;
 const ROUNDS: usize = 7;
 const SECONDS: u64 = 2;
-const CONNECTIONS: usize = 8;
 /// Operations of which one time is taken.
 const BATCH: u64 = 20_000;
 
@@ -40,12 +41,6 @@ fn main() {
     if wants("http") {
         http();
     }
-}
-
-fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn id(n: u64) -> Id {
@@ -188,13 +183,5 @@ fn http() {
 }
 
 fn load(httpd: &Httpd, path: &str, ids: &Path) -> f64 {
-    let url = format!("http://127.0.0.1:{}{path}", httpd.port());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/many.lua");
-    let options = [format!("-t{CONNECTIONS}"), format!("-c{CONNECTIONS}"), format!("-d{SECONDS}s")];
-    let mut wrk = Command::new("wrk");
-    wrk.args(options).args(["-s", script, &url]).env("IDS", ids);
-    let output = wrk.output().expect("wrk: make bench installs it");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && !text.contains("Non-2xx"), "{path}: {text}{}", String::from_utf8_lossy(&output.stderr));
-    text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).expect("a rate").trim().parse().expect("a number")
+    Report::of_success(wrk(httpd, path, "many", SECONDS).env("IDS", ids)).requests_per_second()
 }

@@ -3,41 +3,32 @@
 //!
 //! Load generator, httpd and Redis share the machine: ratios to `hello` are taken from interleaved rounds of one run, and the median counts.
 
+#[path = "measuring/mod.rs"]
+mod measuring;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::redis::{Redis, SYNCED, certificates};
+use measuring::{CONNECTIONS, Report, cpu_seconds, median, wrk};
+use support::redis::{Redis, SYNCED};
 use support::{Client, Httpd, Mpm};
 
 const ROUNDS: usize = 7;
 const SECONDS: u64 = 2;
-const CONNECTIONS: usize = 8;
 
 fn main() {
-    let room = tempfile::tempdir().expect("a directory");
-    certificates(room.path());
-    std::fs::set_permissions(room.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
-    let file = |name: &str| room.path().join(name).display().to_string();
     let plain = Redis::start(&[]);
     let synced = Redis::start(&SYNCED);
-    let tls = Redis::start(&[
-        "tls-port 1",
-        &format!("tls-cert-file {}", file("server.pem")),
-        &format!("tls-key-file {}", file("server.key")),
-        &format!("tls-ca-cert-file {}", file("ca.pem")),
-        "tls-auth-clients no",
-    ]);
+    let tls = Redis::with_tls("no");
     let pages = [
         ("hello", "Session Off\nSetHandler hello".to_owned()),
         ("file", "SessionDir @DIR@".into()),
         ("redis+unix", format!("SessionStore {}", plain.url())),
         ("redis+unix, access", format!("SessionStore {}\nSessionLock access", plain.url())),
         ("redis (loopback)", format!("SessionStore redis://127.0.0.1:{}", plain.port())),
-        ("rediss (loopback)", format!("SessionStore rediss://127.0.0.1:{} ca={}", tls.port(), file("ca.pem"))),
+        ("rediss (loopback)", format!("SessionStore rediss://127.0.0.1:{} ca={}", tls.port(), tls.file("ca.pem"))),
         ("redis+unix, synced", format!("SessionStore {}\nSessionSync On", synced.url())),
     ];
     let section = |(n, (_, conf)): (usize, &(&str, String))| {
@@ -46,17 +37,19 @@ fn main() {
     let conf: String = pages.iter().enumerate().map(section).collect();
     let conf = format!("SessionCleanupInterval 0\nKeepAliveTimeout 60\nMaxKeepAliveRequests 0\n{conf}");
     let httpd = Httpd::with(Mpm::Event).log_level("notice").conf(&conf).workers(16).start();
-    let of_redis: Vec<u32> = [&plain, &synced, &tls].iter().map(|redis| redis.info("process_id").parse().unwrap_or(0)).collect();
+    let of_redis: [u32; 3] = [&plain, &synced, &tls].map(|redis| redis.info("process_id").parse().expect("a number"));
+    let cpu = || [cpu_seconds(httpd.children()), cpu_seconds(of_redis)];
     let mut rates = vec![Vec::new(); pages.len()];
     let mut costs = vec![Vec::new(); pages.len()];
     for round in 0..=ROUNDS {
         for n in 0..pages.len() {
-            let before = [cpu(&httpd.children()), cpu(&of_redis)];
+            let before = cpu();
             let rate = load(&httpd, &format!("/page{n}"));
             let requests = rate * SECONDS as f64;
             if round > 0 {
                 rates[n].push(rate); // the first one warms up
-                costs[n].push([cpu(&httpd.children()) - before[0], cpu(&of_redis) - before[1]].map(|seconds| seconds * 1e6 / requests));
+                let after = cpu();
+                costs[n].push([0, 1].map(|of| (after[of] - before[of]) * 1e6 / requests));
             }
         }
     }
@@ -70,25 +63,9 @@ fn main() {
     hand_over(&plain);
 }
 
-/// User and system time of processes, in seconds.
-fn cpu(pids: &[u32]) -> f64 {
-    let ticks = |pid: &u32| -> Option<u64> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        Some(fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?)
-    };
-    pids.iter().filter_map(ticks).sum::<u64>() as f64 / rustix::param::clock_ticks_per_second() as f64
-}
-
 /// One round of load on a page.
 fn load(httpd: &Httpd, path: &str) -> f64 {
-    let url = format!("http://127.0.0.1:{}{path}", httpd.port());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/jar.lua");
-    let options = [format!("-t{CONNECTIONS}"), format!("-c{CONNECTIONS}"), format!("-d{SECONDS}s")];
-    let output = Command::new("wrk").args(options).args(["-s", script, &url]).output().expect("wrk: make bench installs it");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && !text.contains("Non-2xx"), "{path}: {text}{}", String::from_utf8_lossy(&output.stderr));
-    text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).expect("a rate").trim().parse().expect("a number")
+    Report::of_success(&mut wrk(httpd, path, "jar", SECONDS)).requests_per_second()
 }
 
 /// One session, wanted all the time by four clients: of one server, and of two.
@@ -119,15 +96,5 @@ fn hand_over(redis: &Redis) {
         one.push(rate(&[0]));
         two.push(rate(&[0, 1]));
     }
-    println!(
-        "\none session, four clients: increments/s on one server {:.0}, on two {:.0}",
-        median(one.into_iter()),
-        median(two.into_iter())
-    );
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    println!("\none session, four clients: increments/s on one server {:.0}, on two {:.0}", median(one), median(two));
 }

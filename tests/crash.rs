@@ -83,10 +83,16 @@ fn a_killed_process_never_harms_the_dbm_store_and_the_next_writer_goes_on() {
 #[cfg(feature = "faults")]
 #[test]
 fn the_same_storm_without_the_checksum_is_caught() {
+    a_torn_record_is_caught("the store", Subject::File, &[("MSRS_FAULT_NO_CHECKSUM", "1")]);
+}
+
+/// Rages until a torn record is found, and fails where there is none in a minute.
+#[cfg(feature = "faults")]
+fn a_torn_record_is_caught(name: &str, subject: Subject, environment: &[(&str, &str)]) {
     if worker::ran_here() {
         return;
     }
-    let mut storm = Storm::start(Subject::File, &[("MSRS_FAULT_NO_CHECKSUM", "1")]);
+    let mut storm = Storm::start(subject, environment);
     let mut torn = None;
     let patience = Duration::from_secs(60);
     while torn.is_none() && storm.age() < patience {
@@ -94,7 +100,7 @@ fn the_same_storm_without_the_checksum_is_caught() {
         torn = complaint.filter(|complaint| complaint.starts_with(judge::TORN));
     }
     let summary = storm.end();
-    storm::print(&format!("the store without its checksum: {summary}; caught: {}", torn.as_deref().unwrap_or("nothing")));
+    storm::print(&format!("{name} without its checksum: {summary}; caught: {}", torn.as_deref().unwrap_or("nothing")));
     assert!(torn.is_some(), "no torn record was caught in {summary}");
 }
 
@@ -124,17 +130,5 @@ fn a_process_that_dies_within_a_write_to_memory_damages_and_loses_nothing() {
 #[cfg(feature = "faults")]
 #[test]
 fn the_same_storm_on_memory_without_the_checksum_is_caught() {
-    if worker::ran_here() {
-        return;
-    }
-    let mut storm = Storm::start(Subject::Memory, &[(storm::DEATHS, "600"), ("MSRS_FAULT_NO_CHECKSUM", "1")]);
-    let mut torn = None;
-    let patience = Duration::from_secs(60);
-    while torn.is_none() && storm.age() < patience {
-        let complaint = storm.rage(patience.saturating_sub(storm.age()), |_| false);
-        torn = complaint.filter(|complaint| complaint.starts_with(judge::TORN));
-    }
-    let summary = storm.end();
-    storm::print(&format!("memory without its checksum: {summary}; caught: {}", torn.as_deref().unwrap_or("nothing")));
-    assert!(torn.is_some(), "no torn record was caught in {summary}");
+    a_torn_record_is_caught("memory", Subject::Memory, &[(storm::DEATHS, "600"), ("MSRS_FAULT_NO_CHECKSUM", "1")]);
 }

@@ -5,13 +5,12 @@ mod support;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, chown};
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use mod_session_rs::session::{Id, Key, Scope};
 use rustix::fs::{FlockOperation, flock};
 use support::sessions::age;
+use support::small_disk::SmallDisk;
 use support::{Client, Httpd, Mpm, Response, Setup, mpm_tests};
 
 const CONF: &str = "SessionDir @DIR@\nSessionStore dbm";
@@ -135,11 +134,6 @@ fn a_writer_that_is_stopped_keeps_others_waiting_for_some_seconds_and_readers_no
     assert_eq!(client.get("/capi?open=create&set_int=n:1&save").line("save"), "OK");
 }
 
-fn owner() -> u32 {
-    let output = Command::new("id").args(["-u", "www-data"]).output().unwrap();
-    String::from_utf8_lossy(&output.stdout).trim().parse().unwrap()
-}
-
 #[test]
 fn a_vanished_directory_is_a_failing_store_and_one_that_comes_back_is_used_again() {
     let httpd = with("").expect_log("cannot").start();
@@ -167,14 +161,7 @@ fn a_vanished_directory_is_a_failing_store_and_one_that_comes_back_is_used_again
 #[test]
 fn a_full_disk_is_told_the_old_record_survives_and_room_heals() {
     let setup = with("SessionMaxSize 64M").expect_log("No space left").expect_log("cannot");
-    fs::create_dir(setup.dir()).unwrap();
-    let options = format!("size=1m,mode=0700,uid={}", owner());
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(setup.dir()).output().unwrap();
-    if !mounted.status.success() {
-        println!("skipped: {}", String::from_utf8_lossy(&mounted.stderr).trim());
-        return;
-    }
-    let _unmount = Unmount(setup.dir());
+    let Some(_disk) = SmallDisk::mount(&setup, "1m") else { return };
     let httpd = setup.start();
     let mut client = httpd.client();
     stored(&mut client);
@@ -192,16 +179,6 @@ fn a_full_disk_is_told_the_old_record_survives_and_room_heals() {
     assert_eq!(client.get(&format!("/capi?open=create&set_text=big:{big}&save")).line("save"), "OK");
     is_stored(&mut client);
     assert_eq!(httpd.children(), children, "a child died");
-}
-
-struct Unmount(PathBuf);
-
-impl Drop for Unmount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-        // The server could not remove its directory with something mounted in it.
-        let _ = fs::remove_dir_all(self.0.parent().expect("the directory of the server"));
-    }
 }
 
 #[test]

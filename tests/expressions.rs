@@ -5,15 +5,10 @@ mod support;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use support::members::visitor;
 use support::{Client, Httpd, Mpm, mpm_tests};
 
 const CONF: &str = "SessionDir @DIR@";
-
-fn visitor(httpd: &Httpd, operations: &str) -> Client {
-    let mut client = httpd.client();
-    assert_eq!(client.get(&format!("/capi?open=create&{operations}&save")).line("save"), "OK");
-    client
-}
 
 fn values_are_shown_as_notes_show_them(mpm: Mpm) {
     let keys = ["text", "TEXT", "int", "yes", "no", "float", "list", "map", "a b", "nothing", "nul", "long", "realm-pw", "missing"];

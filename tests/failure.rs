@@ -5,8 +5,8 @@ mod support;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use support::small_disk::SmallDisk;
 use support::{Client, Httpd, Mpm, mpm_tests};
 
 const CONF: &str = "SessionDir @DIR@";
@@ -166,16 +166,7 @@ fn a_vanished_directory_is_told_and_recovered_from_without_restart(mpm: Mpm) {
 /// On a file system of 64 kB. Where mounting is refused this is reported as skipped.
 fn a_full_disk_is_told_the_old_record_survives_and_room_heals(mpm: Mpm) {
     let setup = Httpd::with(mpm).conf(&format!("{CONF}\nSessionMaxSize 64M")).expect_log("No space left").expect_log("cannot");
-    fs::create_dir(setup.dir()).unwrap();
-    let owner = Command::new("id").args(["-u", "www-data"]).output().unwrap();
-    let owner = String::from_utf8_lossy(&owner.stdout).trim().to_owned();
-    let options = format!("size=64k,mode=0700,uid={owner}");
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(setup.dir()).output().unwrap();
-    if !mounted.status.success() {
-        println!("skipped: {}", String::from_utf8_lossy(&mounted.stderr).trim());
-        return;
-    }
-    let _unmount = Unmount(setup.dir());
+    let Some(_disk) = SmallDisk::mount(&setup, "64k") else { return };
     let httpd = setup.start();
     let mut client = httpd.client();
     stored(&mut client);
@@ -193,16 +184,6 @@ fn a_full_disk_is_told_the_old_record_survives_and_room_heals(mpm: Mpm) {
     assert_eq!(client.get(&format!("/capi?open=create&set_text=big:{big}&save")).line("save"), "OK");
     let left_behind = records(&httpd.dir()).into_iter().filter(|path| path.extension().is_some()).count();
     assert_eq!(left_behind, 0, "temporary files");
-}
-
-struct Unmount(PathBuf);
-
-impl Drop for Unmount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-        // The server could not remove its directory with something mounted in it.
-        let _ = fs::remove_dir_all(self.0.parent().expect("the directory of the server"));
-    }
 }
 
 fn a_graceful_restart_with_a_broken_directory_does_not_end_the_server(mpm: Mpm) {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use mod_session_rs::store::Store;
 use support::members::{CONF, all_are_there, members, number};
 use support::memory;
+use support::sessions::shift;
 use support::{Client, Httpd, Mpm, mpm_tests};
 
 fn server(mpm: Mpm) -> Httpd {
@@ -204,7 +205,7 @@ fn a_full_store_drops_who_never_came_back_then_refuses_new_sessions_and_serves_t
 fn expired_sessions_are_cleaned_away() {
     let httpd = Httpd::with(Mpm::Event).conf(CONF).conf("SessionCleanupInterval 1\nSessionTimeout 60").log_level("info").start();
     let mut members = members(&httpd, 20);
-    memory::adjust_time(&httpd.dir(), -400);
+    shift(&memory::store(&httpd.dir()), -400);
     httpd.wait_for_log("deleted 20 of 20 sessions");
     assert_eq!(number(&mut members[0]), "NONE");
     let mut left = 0;

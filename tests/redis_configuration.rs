@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use support::redis::{Redis, certificates};
+use support::redis::Redis;
 use support::{Httpd, Mpm, Setup};
 
 const PAGE: &str = "<Location /conform>\nSessionNotes Off\n</Location>";
@@ -111,17 +111,8 @@ fn passwords_and_keys_are_read_before_the_server_gives_up_its_rights() {
 
 #[test]
 fn sessions_go_over_tls_with_a_certificate_of_the_client() {
-    let room = tempfile::tempdir().unwrap();
-    fs::set_permissions(room.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    certificates(room.path());
-    let file = |name: &str| room.path().join(name).display().to_string();
-    let redis = Redis::start(&[
-        "tls-port 1",
-        &format!("tls-cert-file {}", file("server.pem")),
-        &format!("tls-key-file {}", file("server.key")),
-        &format!("tls-ca-cert-file {}", file("ca.pem")),
-        "tls-auth-clients yes",
-    ]);
+    let redis = Redis::with_tls("yes");
+    let file = |name: &str| redis.file(name);
     fs::set_permissions(file("client.key"), PermissionsExt::from_mode(0o600)).unwrap();
     for mpm in Mpm::ALL {
         let words = format!("ca={} cert={} key={}", file("ca.pem"), file("client.pem"), file("client.key"));

@@ -1,33 +1,17 @@
 //! `Require session`, `session-user` and `session-value`: who gets in, and what that does to the session.
 
+#[path = "require/guarded.rs"]
+mod guarded;
 mod support;
 
 use std::time::{Duration, Instant};
 
+use guarded::{CONF, asks, with};
+use support::members::visitor;
 use support::{Client, Httpd, Mpm, Response, Setup, mpm_tests};
-
-const CONF: &str = "SessionDir @DIR@";
-
-/// What mod_authz_core says of everybody whom it turns away.
-const DENIED: &str = "AH01630";
-
-fn with(mpm: Mpm, conf: &str) -> Setup {
-    Httpd::with(mpm).conf(conf).file("htdocs/private/page.html", "inside").file("htdocs/guests/page.html", "come in").expect_log(DENIED)
-}
 
 fn require(mpm: Mpm, lines: &str) -> Httpd {
     with(mpm, &format!("{CONF}\n<Location /private>\n{lines}\n</Location>")).start()
-}
-
-/// A visitor whose session was made by these operations.
-fn visitor(httpd: &Httpd, operations: &str) -> Client {
-    let mut client = httpd.client();
-    assert_eq!(client.get(&format!("/capi?open=create&{operations}&save")).line("save"), "OK");
-    client
-}
-
-fn asks(client: &Client) -> u16 {
-    client.clone().get("/private/page.html").status
 }
 
 fn only_who_has_a_stored_session_gets_in(mpm: Mpm) {

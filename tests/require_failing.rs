@@ -1,28 +1,14 @@
 //! `Require session` where the session cannot be read now.
 
+#[path = "require/guarded.rs"]
+mod guarded;
 mod support;
 
 use std::fs;
 
-use support::{Client, Httpd, Mpm, Setup, mpm_tests};
-
-const CONF: &str = "SessionDir @DIR@";
-
-fn with(mpm: Mpm, conf: &str) -> Setup {
-    // AH01630 is what mod_authz_core says of everybody whom it turns away.
-    Httpd::with(mpm).conf(conf).file("htdocs/private/page.html", "inside").file("htdocs/guests/page.html", "come in").expect_log("AH01630")
-}
-
-/// A visitor whose session was made by these operations.
-fn visitor(httpd: &Httpd, operations: &str) -> Client {
-    let mut client = httpd.client();
-    assert_eq!(client.get(&format!("/capi?open=create&{operations}&save")).line("save"), "OK");
-    client
-}
-
-fn asks(client: &Client) -> u16 {
-    client.clone().get("/private/page.html").status
-}
+use guarded::{CONF, asks, with};
+use support::members::visitor;
+use support::{Mpm, mpm_tests};
 
 fn a_lost_store_is_no_reason_to_deny(mpm: Mpm) {
     let conf = format!(

@@ -17,6 +17,8 @@ mod ground;
 mod judge;
 #[path = "../../tests/lease/kernel.rs"]
 mod kernel;
+#[path = "../measuring/median.rs"]
+mod median;
 #[path = "../../tests/lease/metronome.rs"]
 mod metronome;
 #[path = "../../tests/lease/rush.rs"]
@@ -34,6 +36,7 @@ use std::time::Duration;
 
 use document::Figures;
 use ground::Ground;
+use median::median;
 use mod_session_rs::lock::Geometry;
 use scenes::{Effort, Visits};
 
@@ -100,9 +103,5 @@ fn less_fair(told: Vec<u64>, counts: Vec<u64>) -> Vec<u64> {
 }
 
 fn medians<const N: usize>(rounds: Vec<[f64; N]>) -> [f64; N] {
-    std::array::from_fn(|figure| {
-        let mut values: Vec<_> = rounds.iter().map(|round| round[figure]).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    })
+    std::array::from_fn(|figure| median(rounds.iter().map(|round| round[figure])))
 }

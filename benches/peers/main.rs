@@ -12,6 +12,8 @@ mod counts;
 mod goals;
 mod load;
 mod machine;
+#[path = "../measuring/mod.rs"]
+mod measuring;
 mod places;
 mod report;
 mod results;

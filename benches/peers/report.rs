@@ -4,7 +4,7 @@ use std::iter::zip;
 
 use crate::counts::ACKNOWLEDGED;
 use crate::goals::{Limit, goals};
-use crate::load::CONNECTIONS;
+use crate::measuring::CONNECTIONS;
 use crate::results::Results;
 use crate::rows::{ROWS, Row};
 

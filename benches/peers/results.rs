@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::load::{Round, median};
+use crate::load::Round;
+use crate::measuring::median;
 use crate::rows::{ROWS, Row};
 
 #[derive(Default)]
@@ -71,7 +72,7 @@ impl Results {
     /// Requests/s as a part of the base's.
     pub fn ratio(&self, name: &str) -> Option<f64> {
         let ratios = self.ratios(name)?;
-        Some(median(ratios.into_iter()))
+        Some(median(ratios))
     }
 
     /// One row's ratio as a part of another's.

@@ -5,10 +5,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
 use memmap2::MmapRaw;
-use mod_session_rs::session::{Key, Stored, Timestamp};
 use mod_session_rs::store::memory::layout::Memory;
 use mod_session_rs::store::memory::{Exclusion, MemoryStore, Surroundings, file};
-use mod_session_rs::store::{Blob, Change, Durability, Entry, Store};
 
 /// Nobody has the mutexes of the server but the server. So this is for moments in which it has nothing to do.
 struct AtRest;
@@ -38,32 +36,4 @@ pub fn store(dir: &Path) -> MemoryStore {
         dropped: Box::new(|_| {}),
     };
     MemoryStore::new(memory, around)
-}
-
-/// Shifts all times.
-pub fn adjust_time(dir: &Path, seconds: i64) {
-    let store = store(dir);
-    let mut keys = Vec::new();
-    let mut visit = |key: &Key, _: Entry| {
-        keys.push(*key);
-        true
-    };
-    store.each(&mut visit).expect("the sessions");
-    let shift = |time: &mut Timestamp| {
-        let micros = seconds.unsigned_abs() * 1_000_000;
-        *time = if seconds < 0 { time.minus(micros) } else { time.plus(micros) };
-    };
-    for key in keys {
-        let mut change = |found: Option<&Blob>| {
-            let mut blob = found.expect("a session").clone();
-            let mut stored = Stored::decode(&blob.bytes).expect("a record");
-            match &mut stored {
-                Stored::Session(record) => [&mut record.created, &mut record.accessed].into_iter().for_each(shift),
-                Stored::Alias(alias) => shift(&mut alias.grace_ends),
-            }
-            shift(&mut blob.expires);
-            Change::Write(Blob { bytes: stored.encode(), ..blob })
-        };
-        store.update(&key, Durability::Process, &mut change).expect("a shifted session");
-    }
 }

@@ -31,6 +31,7 @@ pub mod memory;
 pub mod redis;
 pub mod sessions;
 mod setup;
+pub mod small_disk;
 pub mod sql;
 pub mod syncs;
 

@@ -51,6 +51,19 @@ impl Redis {
         Redis::new(Place::Given(dir.to_owned()), "redis-server", options).launched()
     }
 
+    /// A server that speaks TLS alone, with certificates in its directory (see [`Redis::file`]). `auth_clients`: `yes` or `no`, whether
+    /// clients must show one.
+    pub fn with_tls(auth_clients: &str) -> Redis {
+        let room = tempfile::Builder::new().prefix("redis-").tempdir().expect("a directory for the server");
+        let mut redis = Redis::new(Place::Own(room), "redis-server", &["tls-port 1", &format!("tls-auth-clients {auth_clients}")]);
+        certificates(redis.dir());
+        for (option, name) in [("cert", "server.pem"), ("key", "server.key"), ("ca-cert", "ca.pem")] {
+            let line = format!("tls-{option}-file {}", redis.file(name));
+            redis.options.push(line);
+        }
+        redis.launched()
+    }
+
     /// A sentinel that watches a primary under the name `main`.
     pub fn sentinel(primary: &Redis, quorum: u32) -> Redis {
         let room = tempfile::Builder::new().prefix("sentinel-").tempdir().expect("a directory for the sentinel");
@@ -141,6 +154,11 @@ impl Redis {
         format!("redis+unix://{}", self.socket().display())
     }
 
+    /// The path of a file in its directory: one of its certificates.
+    pub fn file(&self, name: &str) -> String {
+        self.dir().join(name).display().to_string()
+    }
+
     /// What redis-cli prints.
     pub fn cli(&self, words: &[&str]) -> String {
         let mut command = Command::new("redis-cli");
@@ -195,7 +213,7 @@ fn program(name: &str) -> Command {
 }
 
 /// Makes `ca.pem`, `server.pem` for 127.0.0.1 and localhost, `client.pem`, each with its `.key`, and `other-ca.pem`, which signed nothing.
-pub fn certificates(dir: &Path) {
+fn certificates(dir: &Path) {
     let run = |line: &str| {
         let output = Command::new("openssl").args(line.split(' ')).current_dir(dir).output().expect("openssl");
         assert!(output.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&output.stderr));

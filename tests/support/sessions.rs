@@ -58,16 +58,20 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
     subs.flat_map(|sub| fs::read_dir(sub.path()).into_iter().flatten().flatten()).map(|file| file.path()).collect()
 }
 
-/// Changes one byte of what is sealed in every session, and leaves all else as it would be.
-pub fn reseal(dir: &Path) {
-    let store = FileStore::new(dir.to_owned());
+fn keys(store: &dyn Store) -> Vec<Key> {
     let mut keys = Vec::new();
     let mut visit = |key: &Key, _: Entry| {
         keys.push(*key);
         true
     };
     store.each(&mut visit).expect("the sessions");
-    for key in keys {
+    keys
+}
+
+/// Changes one byte of what is sealed in every session, and leaves all else as it would be.
+pub fn reseal(dir: &Path) {
+    let store = FileStore::new(dir.to_owned());
+    for key in keys(&store) {
         let mut change = |found: Option<&Blob>| {
             let blob = found.expect("the session");
             let Ok(Stored::Session(mut record)) = Stored::decode(&blob.bytes) else { panic!("not a session") };
@@ -85,13 +89,7 @@ pub fn shift(store: &dyn Store, seconds: i64) {
         let micros = seconds.unsigned_abs() * 1_000_000;
         if seconds < 0 { time.minus(micros) } else { time.plus(micros) }
     };
-    let mut keys = Vec::new();
-    let mut visit = |key: &Key, _: Entry| {
-        keys.push(*key);
-        true
-    };
-    store.each(&mut visit).expect("the sessions");
-    for key in keys {
+    for key in keys(store) {
         let mut change = |found: Option<&Blob>| {
             let Some(blob) = found else { return Change::Keep };
             let mut stored = Stored::decode(&blob.bytes).expect("a record");
@@ -115,7 +113,7 @@ pub fn age(dir: &Path, seconds: u32) {
 #[cfg(feature = "tool")]
 pub fn adjust_time(dir: &Path, seconds: i64) {
     if memory::is_in(dir) {
-        return memory::adjust_time(dir, seconds);
+        return shift(&memory::store(dir), seconds);
     }
     let mut tool = Command::new(env!("CARGO_BIN_EXE_htsession"));
     let status = tool.arg("--dir").arg(dir).args(["adjust-time", &seconds.to_string()]).output().expect("htsession");

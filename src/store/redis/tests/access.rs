@@ -1,6 +1,5 @@
 //! Who gets in: users, passwords, certificates; and what is said to those who do not.
 
-use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
 use super::leases::process;
@@ -46,17 +45,8 @@ fn a_password_opens_and_is_in_no_error() {
 
 #[test]
 fn tls_asks_for_the_ca_and_gives_the_client_certificate() {
-    let room = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(room.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    server::certificates(room.path());
-    let file = |name: &str| room.path().join(name).display().to_string();
-    let redis = Redis::start(&[
-        "tls-port 1",
-        &format!("tls-cert-file {}", file("server.pem")),
-        &format!("tls-key-file {}", file("server.key")),
-        &format!("tls-ca-cert-file {}", file("ca.pem")),
-        "tls-auth-clients yes",
-    ]);
+    let redis = Redis::with_tls("yes");
+    let file = |name: &str| redis.file(name);
     let client = format!("cert={} key={}", file("client.pem"), file("client.key"));
     for host in ["127.0.0.1", "localhost"] {
         let store = store(&format!("rediss://{host}:{} ca={} {client}", redis.port(), file("ca.pem")));
