@@ -4,6 +4,8 @@
 //! `cargo bench --bench check -- [ROW...] [--write] [--keep FOLDER]`: rows by parts of their names; `--write` writes the baseline anew;
 //! `--keep` keeps what callgrind knows of each page, for `callgrind_annotate FOLDER/ROW`.
 
+#[path = "../measuring/mod.rs"]
+mod measuring;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 

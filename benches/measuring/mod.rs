@@ -2,10 +2,12 @@
 //! `tests/support` as `support`.
 #![allow(dead_code, unused_imports, reason = "no program uses all of it")]
 
+mod callgrind;
 mod cpu;
 mod median;
 mod wrk;
 
+pub use callgrind::{Callgrind, instructions};
 pub use cpu::cpu_seconds;
 pub use median::median;
 pub use wrk::{CONNECTIONS, Report, wrk};

@@ -1,19 +1,16 @@
 //! What does not depend on the noise of the machine: system calls and instructions of a request, and lost updates.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpStream};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::measuring::{self, Callgrind};
+use crate::places::METER;
 use crate::rows::{Place, Row};
-use crate::support::redis::free_port;
-use crate::support::{Client, Httpd, Setup, wait_for};
+use crate::support::{Client, Httpd, wait_for};
 
 /// Requests under strace and under callgrind, over one connection that is kept alive.
 const REQUESTS: usize = 200;
@@ -67,72 +64,23 @@ fn traced(httpd: &Httpd, row: &Row) -> f64 {
     total.and_then(|calls| calls.parse::<f64>().ok()).expect("a total") / REQUESTS as f64
 }
 
-/// A server that callgrind runs, `httpd -X`, ended when it is dropped.
-struct Counted {
-    setup: Setup,
-    port: u16,
-    process: Child,
-}
-
-impl Counted {
-    fn start(place: Place) -> Counted {
-        let setup = place.setup_to_count();
-        let dir = setup.root().join("callgrind");
-        fs::create_dir(&dir).expect("a directory");
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).expect("its mode");
-        let port = free_port();
-        let httpd = setup.command(port);
-        let log = fs::File::create(setup.root().join("callgrind.log")).expect("a log");
-        let mut valgrind = Command::new("valgrind");
-        valgrind.args(["--tool=callgrind", "--instr-atstart=no", "--quiet"]).arg(format!("--callgrind-out-file={}/out", dir.display()));
-        valgrind.arg(httpd.get_program()).args(httpd.get_args()).arg("-X").process_group(0);
-        let process = valgrind.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("valgrind: make bench installs it");
-        let counted = Counted { setup, port, process };
-        wait_for("httpd under callgrind", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
-        counted
-    }
-
-    /// What was counted since the last call.
-    fn total(&self, client: &mut Client) -> f64 {
-        let before = dumps(self.setup.root());
-        assert_eq!(client.get("/meter").status, 200);
-        let new = dumps(self.setup.root()).into_iter().find(|path| !before.contains(path));
-        let text = new.map(|path| fs::read_to_string(path).expect("what callgrind wrote")).unwrap_or_default();
-        let total = text.lines().find_map(|line| line.strip_prefix("totals:"));
-        total.map_or(0.0, |total| total.trim().parse().expect("a number"))
-    }
-
-    /// A page that takes so long that it would hold up the whole run is asked less often.
-    fn instructions(&self, row: &Row) -> f64 {
-        let started = Instant::now();
-        let mut client = visitor(self.port, row);
-        let requests = if started.elapsed() < SLOW { REQUESTS } else { REQUESTS / 10 };
-        self.total(&mut client);
-        ask(&mut client, row, requests);
-        self.total(&mut client) / requests as f64
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        if thread::panicking() {
-            let log = |name| fs::read_to_string(self.setup.root().join(name)).unwrap_or_default();
-            eprintln!("{}\n{}", log("callgrind.log"), log("error.log"));
-        }
-    }
-}
-
-fn dumps(root: &Path) -> Vec<std::path::PathBuf> {
-    fs::read_dir(root.join("callgrind")).expect("a directory").flatten().map(|entry| entry.path()).collect()
-}
-
-/// Instructions of a request, for each row, with those of the page that reads the meter, which are the same for all.
+/// Instructions of a request, for each row, with those of the page that reads the meter, which are the same for all. A page that takes
+/// so long that it would hold up the whole run is asked less often.
 pub fn instructions(place: Place, rows: &[&Row]) -> Vec<f64> {
-    let counted = Counted::start(place);
-    counted.total(&mut Client::new(counted.port));
-    rows.iter().map(|row| counted.instructions(row)).collect()
+    let mut server = Callgrind::start(place.setup_to_count(), METER);
+    let mut count = |row: &&Row| {
+        let started = Instant::now();
+        let mut client = server.client();
+        if let Some(path) = row.first() {
+            server.ask(&mut client, path, 1);
+        }
+        server.ask(&mut client, &row.path(), WARM_UP as u64);
+        let requests = if started.elapsed() < SLOW { REQUESTS } else { REQUESTS / 10 };
+        server.mark(&mut client);
+        server.ask(&mut client, &row.path(), requests as u64);
+        measuring::instructions(&server.mark(&mut client)) as f64 / requests as f64
+    };
+    rows.iter().map(&mut count).collect()
 }
 
 /// How many of this many acknowledged increments of one session, by clients at once, are not there in the end.

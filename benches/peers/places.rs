@@ -12,6 +12,9 @@ use crate::support::apxs::{Installed, of_benches};
 use crate::support::sql::Database;
 use crate::support::{Httpd, Mpm, Setup};
 
+/// The path of the page that reads the meter.
+pub const METER: &str = "/meter";
+
 /// One that is put on the disk at a checkpoint, both with ours and with theirs.
 const SQLITE: &str = "PRAGMA synchronous = NORMAL";
 
@@ -77,7 +80,7 @@ impl Place {
     /// A server with all pages of this place.
     pub fn setup(self, mpm: Mpm) -> Setup {
         let setup = Httpd::with(mpm).log_level("notice").conf("KeepAliveTimeout 60\nMaxKeepAliveRequests 0\nTimeout 600");
-        let setup = setup.loading("meter", &of_benches("meter", None)).conf("<Location /meter>\nSetHandler meter\n</Location>");
+        let setup = setup.of_ours("meter").conf(&format!("<Location {METER}>\nSetHandler meter\n</Location>"));
         let (setup, table) = match self {
             Place::Ours => ours(setup),
             Place::Stock => (stock(setup), String::new()),
@@ -104,7 +107,7 @@ fn ours(setup: Setup) -> (Setup, String) {
         .conf(&database.driver())
         .file("htdocs/page.txt", "hello\n")
         .conf("FloorDatabase @ROOT@/floor-lmdb\nSessionDir @DIR@\nSessionNotes Off\nSessionCleanupInterval 0")
-        .conf("<Location /meter>\nSession Off\n</Location>");
+        .conf(&format!("<Location {METER}>\nSession Off\n</Location>"));
     (setup, database.store())
 }
 
