@@ -146,7 +146,11 @@ fn a_pass_that_a_graceful_restart_ends_is_made_up_for(mpm: Mpm) {
         assert!(left > 0, "the pass was over before the restart");
         wait_for("the next generation cleans", || (files(&httpd.dir()).len() < left.saturating_sub(500)).then_some(()));
     }
-    wait_for("all is clean", || files(&httpd.dir()).is_empty().then_some(()));
+    // A busy machine may need minutes for all of them, but none for a thousand.
+    let mut left = files(&httpd.dir()).len();
+    while left > 0 {
+        left = wait_for("the cleaning goes on", || Some(files(&httpd.dir()).len()).filter(|&now| now == 0 || now + 1000 < left));
+    }
     after_passes(&httpd, &httpd.dir(), 1);
     assert!(!httpd.error_log().contains("exit signal"));
 }
