@@ -1,6 +1,7 @@
 //! The server whose pages are counted.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::measuring::{Callgrind, instructions};
@@ -17,6 +18,9 @@ impl Meter {
     pub fn start() -> Meter {
         let setup = Httpd::with(Mpm::Prefork).workers(1).log_level("notice").of_ours("meter").conf(&conf());
         let setup = setup.file("htdocs/file/static.txt", "hello\n").file("htdocs/off/static.txt", "hello\n");
+        let sessions = setup.root().join("sessions");
+        fs::create_dir(&sessions).expect("a folder for sessions");
+        fs::set_permissions(&sessions, fs::Permissions::from_mode(0o777)).expect("a folder for everybody");
         Meter(Callgrind::start(setup, "/off/meter"))
     }
 
