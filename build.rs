@@ -20,7 +20,7 @@ mod module {
         server_root_relative|check_cmd_context|getword_conf|run_drop_privileges|timeout_parameter_parse|run_http_scheme|\
         mutex_register|global_mutex_create|auth_(type|name)|retained_data_get|retained_data_create|mpm_query|get_conn_socket)\
         |apr_(palloc|pstrmemdup|pool_cleanup_register|pool_pre_cleanup_register|pool_cleanup_null|table_make|table_get|table_set|\
-        table_setn|table_unset|table_clear|table_add|table_elts|array_make|array_push|atoi64|dynamic_fn_register|dynamic_fn_retrieve|\
+        table_setn|table_unset|table_clear|table_add|table_addn|table_elts|array_make|array_push|atoi64|dynamic_fn_register|dynamic_fn_retrieve|\
         brigade_cleanup|bucket_eos_create|brigade_create|brigade_pflatten|bucket_alloc_create|pool_create_ex|pool_destroy|hash_(make|get|set)|\
         dbd_(name|error|query|prepare|pbquery|pbselect|num_tuples|get_row|datum_get|get_driver|open_ex|close)|proc_(fork|wait)|\
         optional_hook_get|global_mutex_(child_init|lockfile|mech|name|timedlock|trylock|unlock)|os_sock_get)\

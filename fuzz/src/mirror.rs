@@ -106,7 +106,7 @@ fn value(line: &[u8]) -> Option<(String, Value)> {
 
 /// What is shown of a value.
 fn plain(key: &str, value: &Value, detail: Detail) -> Option<Vec<u8>> {
-    let plain = value.to_plain().filter(|plain| !plain.contains(&0))?;
+    let plain = value.to_plain().filter(|plain| !plain.contains(&0))?.into_owned();
     let is_private = plain.len() > 8192 || key.to_ascii_lowercase().ends_with("-pw");
     (detail == Detail::All || !is_private).then_some(plain)
 }

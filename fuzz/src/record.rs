@@ -91,7 +91,7 @@ fn value_survives(value: &Value) {
     assert_eq!(plain.is_none(), *value == Value::Null);
     let is_same = *value == value.clone();
     if let (Some(plain), true, 0) = (plain, is_same, depth(value)) {
-        assert_eq!(value.rewritten(plain), *value);
+        assert_eq!(value.rewritten(plain.into_owned()), *value);
     }
 
     let record = holding([("key".to_owned(), value.clone())].into_iter().collect());

@@ -101,17 +101,19 @@ fn runs_inside(request: Request<'_>) -> bool {
 fn publish(tree: &mut Tree, index: usize, request: Request<'_>) {
     let notes = request.notes();
     let faces = &state(request).faces;
+    let there = notes.of_prefix(VALUE);
     if faces.with(|shown: &mut Option<Shown>| shown.is_none()) {
         // What an earlier phase wrote was written, not shown.
-        let edits = Mirror::default().edits(&values(notes));
+        let edits = Mirror::default().edits(&there);
         apply(&mut tree.slots[index], request, edits);
     }
     let slot = &mut tree.slots[index];
+    facts(slot, notes);
     let mirror = Mirror::of(slot.session.values(), Detail::Public);
     for (key, plain) in mirror.entries() {
-        notes.set(&[VALUE, key.as_bytes()].concat(), plain);
+        let name = [VALUE, key.as_bytes()].concat();
+        if there.is_empty() { notes.set_new(&name, plain) } else { notes.set(&name, plain) }
     }
-    facts(slot, notes);
     faces.with(|shown| *shown = Some(Shown { slot: index, mirror }));
     tree.collect_by(collect);
 }
@@ -137,15 +139,6 @@ fn facts(slot: &mut Slot, notes: Table<'_>) {
     }
 }
 
-/// The notes of values: key without prefix, and text.
-fn values<'r>(notes: Table<'r>) -> Vec<(&'r [u8], &'r [u8])> {
-    let of_value = |(name, value): (&'r [u8], &'r [u8])| {
-        let (prefix, key) = name.split_at_checked(VALUE.len())?;
-        prefix.eq_ignore_ascii_case(VALUE).then_some((key, value))
-    };
-    notes.entries().into_iter().filter_map(of_value).collect()
-}
-
 /// Reads back the notes of every request that can still write them: this one and where it came from, and the redirects of the first.
 fn collect(tree: &mut Tree, request: Request<'_>) {
     let redirects = std::iter::successors(Some(request.root()), |r| r.next());
@@ -160,7 +153,7 @@ fn collect(tree: &mut Tree, request: Request<'_>) {
 fn collect_one(tree: &mut Tree, request: Request<'_>) {
     let Some(state) = request.state::<tree::State>() else { return };
     let notes = request.notes();
-    let compare = |shown: &mut Option<Shown>| shown.as_mut().map(|shown| (shown.slot, shown.mirror.edits(&values(notes))));
+    let compare = |shown: &mut Option<Shown>| shown.as_mut().map(|shown| (shown.slot, shown.mirror.edits(&notes.of_prefix(VALUE))));
     let Some((index, mut edits)) = state.faces.with(compare) else { return };
     let Some(slot) = tree.slots.get_mut(index) else { return };
     for key in take(notes, c"session:unset").iter().flat_map(|list| named(list, slot)) {

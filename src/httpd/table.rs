@@ -42,6 +42,14 @@ impl<'p> Table<'p> {
         }
     }
 
+    /// As [`Table::set`], for a key that is not there, which is not looked for.
+    pub fn set_new(self, key: &[u8], value: &[u8]) {
+        if let (Some(key), Some(value)) = (self.copy(key), self.copy(value)) {
+            // SAFETY: as above.
+            unsafe { ffi::apr_table_addn(self.raw, key, value) }
+        }
+    }
+
     /// As [`Table::set`], without a copy of the key.
     pub fn set_static(self, key: &'static CStr, value: &[u8]) {
         if let Some(value) = self.copy(value) {
@@ -90,6 +98,14 @@ impl<'p> Table<'p> {
     /// A copy of the entries, in their order: other code may change the table while they are looked at.
     pub fn entries(self) -> Vec<(&'p [u8], &'p [u8])> {
         self.collect(|key, value| Some((key, value.to_bytes())))
+    }
+
+    /// The entries whose keys begin with a prefix, with what is behind it.
+    pub fn of_prefix(self, prefix: &[u8]) -> Vec<(&'p [u8], &'p [u8])> {
+        self.collect(|name, value| {
+            let (begin, key) = name.split_at_checked(prefix.len())?;
+            begin.eq_ignore_ascii_case(prefix).then(|| (key, value.to_bytes()))
+        })
     }
 
     /// What `take` makes of each entry. It must not change the table.

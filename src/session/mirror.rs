@@ -1,7 +1,8 @@
 //! A plain-text picture of the values that other code may write on: request notes, the stock table. What differs from what was
 //! shown was written there; an untouched entry never changes a value.
 
-use super::value::Value;
+use std::borrow::Cow;
+
 use super::values::{Values, compare};
 
 /// What was last shown.
@@ -54,14 +55,11 @@ impl Detail {
             }
     }
 
-    fn of(self, key: &str, value: &Value) -> Option<Vec<u8>> {
-        value.to_plain().filter(|plain| self.shows(key, plain))
-    }
-
     /// What the picture shows of one key, however that is spelled.
     #[must_use]
     pub fn text(self, values: &Values, key: &str) -> Option<Vec<u8>> {
-        values.find(key).and_then(|(key, value)| self.of(key, value))
+        let (key, value) = values.find(key)?;
+        value.to_plain().filter(|plain| self.shows(key, plain)).map(Cow::into_owned)
     }
 }
 
@@ -74,8 +72,11 @@ impl Mirror {
     /// Takes a new picture of the values.
     #[must_use]
     pub fn of(values: &Values, detail: Detail) -> Mirror {
-        let shown = values.iter().filter_map(|(key, value)| Some((key.to_owned(), detail.of(key, value)?))).collect();
-        Mirror { shown, beside: Vec::new() }
+        let shown = |(key, plain): (&str, Option<Cow<'_, [u8]>>)| {
+            let plain = plain.filter(|plain| detail.shows(key, plain))?;
+            Some((key.to_owned(), plain.into_owned()))
+        };
+        Mirror { shown: values.plain().filter_map(shown).collect(), beside: Vec::new() }
     }
 
     /// What to show.
@@ -99,17 +100,30 @@ impl Mirror {
         }
     }
 
+    /// Whether the keys are just those that were shown.
+    fn are_in_place(&self, entries: &[(&[u8], &[u8])]) -> bool {
+        entries.len() == self.shown.len() && self.shown.iter().zip(entries).all(|((known, _), (key, _))| known.as_bytes() == *key)
+    }
+
+    fn written_in_place(&mut self, entries: &[(&[u8], &[u8])]) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        for ((key, known), (_, plain)) in self.shown.iter_mut().zip(entries) {
+            if known != plain {
+                *known = plain.to_vec();
+                edits.push(Edit::Set(key.clone(), plain.to_vec()));
+            }
+        }
+        edits
+    }
+
     /// Compares the picture with what is there now, which then counts as shown. Keys that are not UTF-8 cannot be ours.
     ///
     /// A key may be there several times (httpd overlays the notes of a fast redirect); it counts as written if any of them is. Those
     /// beside it then count no more, for as long as it is there.
     pub fn edits(&mut self, entries: &[(&[u8], &[u8])]) -> Vec<Edit> {
-        let in_order =
-            |pair: &[(&[u8], &[u8])]| matches!(pair, [(one, _), (other, _)] if one.to_ascii_lowercase() < other.to_ascii_lowercase());
-        let all_there = entries.len() == self.shown.len() && entries.windows(2).all(in_order);
-        if all_there && entries.iter().all(|(key, plain)| self.is_shown(key, plain)) {
+        if self.are_in_place(entries) {
             self.beside.clear();
-            return Vec::new(); // nobody wrote: as nearly always
+            return self.written_in_place(entries); // nothing, nearly always
         }
         let mut now: Vec<(String, Vec<u8>)> = Vec::new();
         let mut beside = Vec::new();
@@ -139,6 +153,7 @@ impl Mirror {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Value;
 
     fn values(pairs: &[(&str, Value)]) -> Values {
         let mut values = Values::default();

@@ -2,6 +2,7 @@
 //!
 //! All of them are looked through at once, so that a record is refused as a whole or not at all.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use super::value::{MAX_DEPTH, Value};
@@ -54,6 +55,14 @@ impl Entry {
         }
     }
 
+    /// [`Value::to_plain`], for which text need not be read.
+    pub fn plain<'e>(&'e self, map: &'e [u8]) -> Option<Cow<'e, [u8]>> {
+        match self {
+            Entry::Packed(packed) => packed.text(map).map(Cow::Borrowed).or_else(|| self.value(map).to_plain()),
+            Entry::Own(_, value) => value.to_plain(),
+        }
+    }
+
     pub fn weight(&self) -> usize {
         match self {
             Entry::Packed(packed) => packed.weight,
@@ -75,6 +84,15 @@ impl Entry {
 impl Packed {
     fn read(&self, map: &[u8]) -> Value {
         Value::from_msgpack(&map[self.at..self.end]).expect("a value: it was looked through")
+    }
+
+    /// The bytes of text or bytes.
+    fn text<'m>(&self, map: &'m [u8]) -> Option<&'m [u8]> {
+        let mut walk = Walk { bytes: &map[..self.end], at: self.at };
+        match walk.head() {
+            Ok(Head::Text(length) | Head::Bytes(length)) => walk.take(length).ok(),
+            _ => None,
+        }
     }
 }
 
@@ -259,6 +277,16 @@ mod tests {
         #[test]
         fn every_value_is_walked_over_and_weighed(value in any_value()) {
             prop_assert_eq!(both(&value.to_msgpack()), (Some(value.weight()), Some(value.weight())));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_of_a_packed_value_is_what_is_shown_of_the_value(value in any_value()) {
+            let map = [&[0x81, 0xa1, b'k'], &*value.to_msgpack()].concat();
+            let (entries, end) = read(&map).unwrap();
+            prop_assert_eq!((entries.len(), end), (1, map.len()));
+            prop_assert_eq!(entries[0].plain(&map), value.to_plain());
         }
     }
 

@@ -1,6 +1,7 @@
 //! The values of a session by key. Keys keep their spelling; two keys never differ only in (ASCII) case, since request notes
 //! and the stock table could not tell them apart.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
@@ -129,6 +130,12 @@ impl Values {
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         (0..self.len()).map(|at| self.at(at))
+    }
+
+    /// Each key with what a door without types shows of its value, as [`Value::to_plain`] says.
+    pub fn plain(&self) -> impl Iterator<Item = (&str, Option<Cow<'_, [u8]>>)> {
+        let Entries { map, list } = &*self.entries;
+        list.iter().map(|entry| (entry.spelling(map), entry.plain(map)))
     }
 
     #[must_use]
