@@ -10,6 +10,7 @@ use crate::httpd::{Level, Pool, Server, is_first_reading};
 use crate::repository;
 use crate::session::expiry::GRACE;
 use crate::session::{Key, Stored, Timestamp};
+use crate::store::directory::Kind;
 use crate::store::{Blob, Sweep};
 
 use super::events::expired;
@@ -34,21 +35,23 @@ impl ConfigHook for Schedule {
         if places.is_empty() || (interval.is_none() && frequency.is_none()) {
             return Ok(());
         }
+        // htsession cleans what it can open beside the server.
+        let opens = |place: &Arc<StorePlace>| matches!(place.location.directory(), Some((_, Kind::File | Kind::Dbm)));
+        let instead = if places.iter().all(opens) { ", or set SessionCleanupInterval 0 and run 'htsession gc' from cron" } else { "" };
         let cleaner = Cleaner::new(places, interval, Box::new(|| locks().is_some_and(Locks::is_cleaning_wanted)));
         match watchdog::run_in_one_child(pool, server, c"session-cleaner", cleaner) {
             Ok(()) => {}
             Err(Refused::NotLoaded) => server.log(
                 Level::Warning,
                 format_args!(
-                    "SessionCleanupInterval: expired sessions stay on the disk, for mod_watchdog is not loaded: load it \
-                     (LoadModule watchdog_module modules/mod_watchdog.so), or set SessionCleanupInterval 0 and run 'htsession gc' from cron"
+                    "SessionCleanupInterval: expired sessions stay where they are, for mod_watchdog is not loaded: load it \
+                     (LoadModule watchdog_module modules/mod_watchdog.so){instead}"
                 ),
             ),
             Err(Refused::Status(status)) => server.log(
                 Level::Warning,
                 format_args!(
-                    "SessionCleanupInterval: expired sessions stay on the disk, for mod_watchdog answers status {status}: \
-                     set SessionCleanupInterval 0 and run 'htsession gc' from cron"
+                    "SessionCleanupInterval: expired sessions stay where they are, for mod_watchdog answers status {status}: mend that{instead}"
                 ),
             ),
         }
