@@ -115,7 +115,7 @@ impl Repository<'_> {
             let damaged = |id: Id, why: &str| Ok(Lookup::Damaged(Damage { id, key, why: why.to_owned() }));
             match stored {
                 Stored::Session(record) => {
-                    let loaded = Loaded { bytes, was_sealed: record.values.count().is_none() };
+                    let loaded = Loaded { key, bytes, was_sealed: record.values.count().is_none() };
                     return match record.open(&id, &key) {
                         Ok(record) if self.terms.expiry.alive(&record, expires, now) => {
                             Ok(Lookup::Live(Box::new(Live { id, key, record, expires, loaded })))

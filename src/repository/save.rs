@@ -188,7 +188,7 @@ fn newest(session: &Session, (id, key): (&Id, &Key), found: Option<&Blob>) -> Re
     let gone = || Refused::Error(Error::Gone);
     let damaged = |error: CodecError| Refused::Error(Error::Corrupt(error.to_string()));
     let found = found.ok_or_else(gone)?;
-    if let Some((record, was_sealed)) = session.as_loaded(&found.bytes) {
+    if let Some((record, was_sealed)) = session.as_loaded(key, &found.bytes) {
         return Ok((record, found.expires, was_sealed));
     }
     let stored = match Stored::decode(&found.bytes) {

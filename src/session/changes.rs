@@ -19,6 +19,8 @@ pub struct Changes {
     cleared: bool,
     /// In the order of [`compare`].
     by_key: Vec<(String, Change)>,
+    /// A sum came to an end of the numbers on the way, and stayed there.
+    reached_an_end: bool,
 }
 
 impl Changes {
@@ -40,6 +42,16 @@ impl Changes {
     pub fn clear(&mut self) {
         self.by_key.clear();
         self.cleared = true;
+    }
+
+    /// What is shown of a sum is no more what a replay of the additions comes to.
+    pub fn reach_an_end(&mut self) {
+        self.reached_an_end = true;
+    }
+
+    #[must_use]
+    pub fn reached_an_end(&self) -> bool {
+        self.reached_an_end
     }
 
     pub fn add(&mut self, key: &str, delta: i64) {

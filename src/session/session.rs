@@ -84,6 +84,8 @@ pub struct Session {
 /// What a record was read from.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Loaded {
+    /// Where it lay: values are sealed for that place.
+    pub key: Key,
     pub bytes: Vec<u8>,
     pub was_sealed: bool,
 }
@@ -107,10 +109,10 @@ impl Session {
         self.loaded = Some(loaded);
     }
 
-    /// The record that these bytes are, if it is the one that was loaded.
+    /// The record that these bytes are, if it is the one that was loaded from there.
     #[must_use]
-    pub fn as_loaded(&self, bytes: &[u8]) -> Option<(Record, bool)> {
-        let loaded = self.loaded.as_ref().filter(|loaded| loaded.bytes == bytes)?;
+    pub fn as_loaded(&self, key: &Key, bytes: &[u8]) -> Option<(Record, bool)> {
+        let loaded = self.loaded.as_ref().filter(|loaded| loaded.key == *key && loaded.bytes == bytes)?;
         Some((self.base.clone(), loaded.was_sealed))
     }
 
@@ -273,7 +275,7 @@ impl Session {
         // Where it is not due, the expiry stays where it is also if something is written: it is in time still.
         let renews = self.renews && (self.new_timeout.is_some() || self.touch_due(&newest, expires, rules, now));
         match &self.changed {
-            Some(changed) if newest.values.is_copy_of(&self.base.values) => {
+            Some(changed) if newest.values.is_copy_of(&self.base.values) && !self.changes.reached_an_end() => {
                 // By their looks, for no NaN equals itself.
                 debug_assert_eq!(format!("{changed:?}"), format!("{:?}", self.changes.applied(&newest.values)));
                 newest.values = changed.clone();

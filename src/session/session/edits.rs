@@ -21,17 +21,21 @@ impl Session {
     /// # Errors
     /// As [`Session::set`], or the value there is not an integer.
     pub fn add(&mut self, key: &str, delta: i64) -> Result<(), ChangeError> {
-        let sum = match self.values().get(key) {
-            None => Value::Int(delta),
-            Some(Value::Int(number)) => Value::Int(number.saturating_add(delta)),
+        let before = match self.values().get(key) {
+            None => 0,
+            Some(Value::Int(number)) => *number,
             Some(_) => return Err(ChangeError::NotAnInteger),
         };
+        let sum = Value::Int(before.saturating_add(delta));
         self.values().check(key)?;
         if self.values().get(key).is_none() && self.values().weight() + key.len() + 2 + sum.weight() > self.max_size {
             return Err(ChangeError::TooLarge);
         }
         self.values_mut().set(key, sum);
         self.changes.add(key, delta);
+        if before.checked_add(delta).is_none() {
+            self.changes.reach_an_end();
+        }
         Ok(())
     }
 

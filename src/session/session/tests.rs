@@ -177,3 +177,28 @@ fn a_clock_that_is_set_back_during_a_request_leaves_no_access_in_the_future() {
     let merged = session.merged(newest, NOW.plus(1), &RULES, now).unwrap();
     assert_eq!((merged.record.accessed, merged.expires), (now, now.plus(61 * MICROS)));
 }
+
+#[test]
+fn what_is_stored_of_additions_beyond_the_last_number_is_the_same_whoever_wrote_meanwhile() {
+    let (_, mut newest) = stored();
+    newest.values.set("n", Value::Int(i64::MAX - 1));
+    let key = Key::derive(&Scope { name: "h".into(), cookie: "sid".into() }, &Id::from_random([1; 24]));
+    let mut session = Session::stored(Id::from_random([1; 24]), key, newest.clone(), NOW.plus(1), NOW, 4096);
+    session.remember(Loaded { key, bytes: vec![1], was_sealed: false });
+    session.add("n", 5).unwrap();
+    session.add("n", -5).unwrap();
+    let (loaded, _) = session.as_loaded(&key, &[1]).unwrap();
+    for newest in [loaded, newest] {
+        let merged = session.merged(newest, NOW.plus(1), &RULES, NOW).unwrap();
+        assert_eq!(merged.record.values.get("n"), Some(&Value::Int(i64::MAX - 1)));
+    }
+}
+
+#[test]
+fn the_same_bytes_in_another_place_are_not_what_was_loaded() {
+    let (mut session, _) = stored();
+    let key = *session.key().unwrap();
+    session.remember(Loaded { key, bytes: vec![1], was_sealed: true });
+    assert!(session.as_loaded(&key, &[1]).is_some() && session.as_loaded(&key, &[2]).is_none());
+    assert!(session.as_loaded(&Key([7; 32]), &[1]).is_none());
+}

@@ -48,7 +48,8 @@ pub type Identity = (u64, u64);
 
 /// What lies under the names of data and locks: while it is what is open, what others write is what we read.
 pub fn there(dir: &Path) -> std::io::Result<[Identity; 2]> {
-    let of = |name: &str| std::fs::symlink_metadata(dir.join(name)).map(|found| (found.dev(), found.ino()));
+    // std asks for all that statx can tell, at each commit.
+    let of = |name: &str| rustix::fs::lstat(dir.join(name)).map(|found| (found.st_dev, found.st_ino));
     Ok([of(DATA)?, of(LOCK)?])
 }
 

@@ -15,7 +15,6 @@ mod record;
 mod sweep;
 
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -236,13 +235,6 @@ impl Store for FileStore {
 
     fn each(&self, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> Result<()> {
         sweep::each(self, visit)
-    }
-}
-
-impl RecordFile {
-    /// `false`: replaced or deleted since it was opened.
-    fn is_linked(&self) -> Result<bool> {
-        Ok(self.metadata()?.nlink() > 0)
     }
 }
 

@@ -80,6 +80,12 @@ impl RecordFile {
         self.file.metadata().map_err(|error| self.io(error))
     }
 
+    /// `false`: replaced or deleted since it was opened.
+    pub fn is_linked(&self) -> Result<bool> {
+        // std asks for all that statx can tell.
+        rustix::fs::fstat(&self.file).map(|found| found.st_nlink > 0).map_err(|errno| self.io(errno.into()))
+    }
+
     /// So many bytes, or as many as there are before the end of the file.
     fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(len);
