@@ -118,13 +118,13 @@ fn blob(expires: Timestamp) -> Blob {
     values.set("n", Value::Int(1));
     values.set("text", Value::Text("x".repeat(TEXT)));
     let record = Record { incarnation: 1, created: now(), accessed: now(), timeout: 7200, presented: true, user: None, values };
-    Blob { expires, bytes: record.encode() }
+    Blob::new(expires, record.encode())
 }
 
 fn fill(store: &dyn Store, number: u64) {
     let blob = blob(now().plus(2 * HOUR));
     for n in 0..number {
-        let blob = Blob { expires: blob.expires.plus(n), bytes: blob.bytes.clone() };
+        let blob = Blob::new(blob.expires.plus(n), blob.bytes.clone());
         assert!(store.create(&key(n), &blob, Durability::Process).expect("a session"));
     }
 }
@@ -145,7 +145,7 @@ const OPERATIONS_OF_A_STORE: [(&str, Operation); 4] = [
 fn update(store: &dyn Store, key: &Key, later: u64) {
     let mut change = |found: Option<&Blob>| {
         let found = found.expect("a session");
-        Change::Write(Blob { expires: found.expires.plus(later), bytes: found.bytes.clone() })
+        Change::Write(Blob::new(found.expires.plus(later), found.bytes.clone()))
     };
     store.update(key, Durability::Process, &mut change).expect("a store");
 }

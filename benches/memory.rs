@@ -64,7 +64,7 @@ fn operations() {
     for sessions in [FEW, 100_000, MANY] {
         let place = tempfile::tempdir().expect("a directory");
         let store = new_store(place.path(), (sessions + 2 * BATCH) * 800);
-        let blob = |expires| Blob { expires: Timestamp(expires), bytes: vec![0x5a; 400] };
+        let blob = |expires| Blob::new(Timestamp(expires), vec![0x5a; 400]);
         // Keys are made beforehand: their hash is no work of the store.
         let mut keys: Vec<_> = (0..sessions).map(key).collect();
         fastrand::Rng::with_seed(1).shuffle(&mut keys);
@@ -104,7 +104,7 @@ fn room() {
     for bytes in [100, 400, 1000, 4000, 10_000] {
         let place = tempfile::tempdir().expect("a directory");
         let store = new_store(place.path(), 64 << 20);
-        let blob = Blob { expires: Timestamp(1000), bytes: vec![0x5a; bytes] };
+        let blob = Blob::new(Timestamp(1000), vec![0x5a; bytes]);
         let sessions = (0..).find(|&n| store.create(&key(n), &blob, Durability::Process).is_err()).expect("an end");
         println!("{bytes:>10}{sessions:>12}{:>20.0}", (64 << 20) as f64 / sessions as f64);
     }
@@ -121,7 +121,7 @@ fn fill(dir: &Path, sessions: u64, expired: bool) {
     let bytes = record.encode();
     for n in 0..sessions {
         let expires = if expired && n % 10 == 0 { now.minus(3_600_000_000) } else { now.plus(36_000_000_000) };
-        let blob = Blob { expires, bytes: bytes.clone() };
+        let blob = Blob::new(expires, bytes.clone());
         assert!(store.create(&key(n), &blob, Durability::Process).expect("room"));
     }
 }

@@ -184,7 +184,7 @@ fn purged(dir: &Path) -> BTreeSet<String> {
 fn purge_takes_the_sessions_of_every_store_and_leaves_what_is_not_ours() {
     let place = tempfile::tempdir().expect("a place");
     let dir = place.path().join("sessions");
-    let blob = Blob { expires: Timestamp::NEVER, bytes: b"secret".to_vec() };
+    let blob = Blob::new(Timestamp::NEVER, b"secret".to_vec());
     for kind in [Kind::File, Kind::Dbm, Kind::Memory] {
         for stranger in [None, Some("thesis.txt")] {
             directory::make(&dir, None).expect("a directory");

@@ -3,8 +3,10 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
+use mod_session_rs::session::record::sealer;
 use mod_session_rs::session::seal::NONCE;
 use mod_session_rs::session::{Expiry, Record, Session, Stored};
+use mod_session_rs::store::Blob;
 
 use crate::{NOW, SIZES, id, key, later, record};
 
@@ -13,11 +15,12 @@ pub fn measure(criterion: &mut Criterion) {
     for (name, size) in SIZES {
         group.throughput(Throughput::Bytes(size as u64));
         let record = record(size);
-        let (plain, sealed) = (record.encode(), record.encode_sealed(&id(1), &key(1), [9; NONCE]));
+        let (plain, sealed) = (record.encode(), record.encode_sealed(&sealer(&id(1)), &key(1), [9; NONCE]));
+        let [plain, sealed] = [plain, sealed].map(|bytes| Blob::new(later(), bytes));
         group.bench_function(BenchmarkId::new("encode", name), |b| b.iter(|| black_box(&record).encode()));
         group.bench_function(BenchmarkId::new("decode", name), |b| b.iter(|| opened(black_box(&plain))));
         group.bench_function(BenchmarkId::new("seal", name), |b| {
-            b.iter(|| black_box(&record).encode_sealed(&id(1), &key(1), [9; NONCE]));
+            b.iter(|| black_box(&record).encode_sealed(&sealer(&id(1)), &key(1), [9; NONCE]));
         });
         group.bench_function(BenchmarkId::new("decode sealed", name), |b| b.iter(|| opened(black_box(&sealed))));
         group.bench_function(BenchmarkId::new("change one value", name), |b| {
@@ -32,8 +35,8 @@ pub fn measure(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn opened(bytes: &[u8]) -> Record {
-    match Stored::decode(bytes).expect("a record") {
+fn opened(blob: &Blob) -> Record {
+    match Stored::decode(&blob.bytes).expect("a record") {
         Stored::Session(record) => record.open(&id(1), &key(1)).expect("its own id"),
         Stored::Alias(_) => unreachable!("none was written"),
     }

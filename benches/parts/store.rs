@@ -75,7 +75,7 @@ fn operations(group: &mut BenchmarkGroup<'_, WallTime>, kept: &Kept, name: &str,
         let (_, store) = room.get_or_init(|| {
             let place = tempfile::tempdir().expect("a directory");
             let store = (kept.open)(place.path(), sessions, size);
-            let blob = Blob { expires: later(), bytes: record(size).encode() };
+            let blob = Blob::new(later(), record(size).encode());
             (0..sessions).for_each(|n| assert!(store.create(&key(n), &blob, Durability::Process).expect("room")));
             (place, store)
         });

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mod_session_rs::session::record::sealer;
 use mod_session_rs::session::{Alias, Id, Key, Move, Record, Stored, Timestamp, Value, Values};
 
 fn main() -> std::io::Result<()> {
@@ -130,7 +131,7 @@ fn record() -> Vec<Vec<u8>> {
             let values = values.clone();
             let record = Record { incarnation: 7, created, accessed: created, timeout: 1800, presented: true, user, values };
             all.push(record.encode());
-            all.push(record.encode_sealed(&id, &key, [3; 12]));
+            all.push(record.encode_sealed(&sealer(&id), &key, [3; 12]));
         }
     }
     for kind in [Move::Moved, Move::Superseded] {

@@ -102,7 +102,7 @@ impl File {
             let written = [checked(head, check, has(WRONG_SLOT_CHECK[slot])), payload[..payload.len().min(capacity)].to_vec()].concat();
             bytes[32 + slot * (32 + capacity)..][..written.len()].copy_from_slice(&written);
             if is_possible && !has(WRONG_SLOT_CHECK[slot]) {
-                slots[slot] = Some((seq, Blob { expires, bytes: payload.to_vec() }));
+                slots[slot] = Some((seq, Blob::new(expires, payload.to_vec())));
             }
         }
         let size = bytes.len();
@@ -178,7 +178,7 @@ impl Place {
     /// An update is shown what a load sees, and what it writes is loaded; what cannot be read is not written upon.
     fn change(&self, before: &Said, flags: u8, file: &File) {
         let room = u32_at(&file.header, 12) as usize;
-        let next = Blob { expires: Timestamp(9), bytes: vec![b'n'; if flags & GROWS != 0 { room + 1 } else { room / 2 }] };
+        let next = Blob::new(Timestamp(9), vec![b'n'; if flags & GROWS != 0 { room + 1 } else { room / 2 }]);
         let deletes = flags & DELETES != 0;
         let mut shown = Said::Nothing;
         let outcome = self.store.update(&KEY, Durability::Process, &mut |newest| {

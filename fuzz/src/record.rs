@@ -4,8 +4,8 @@
 //! seal holds.
 
 use mod_session_rs::session::alias::Move;
-use mod_session_rs::session::record::Body;
-use mod_session_rs::session::seal::{self, NONCE};
+use mod_session_rs::session::record::{Body, sealer};
+use mod_session_rs::session::seal::{NONCE, Sealer};
 use mod_session_rs::session::value::MAX_DEPTH;
 use mod_session_rs::session::{Id, Key, Record, Stored, Timestamp, Value, Values};
 
@@ -19,7 +19,7 @@ fn id() -> Id {
 }
 
 pub fn record(data: &[u8]) {
-    if let Ok(stored) = Stored::decode(data) {
+    if let Ok(stored) = Stored::decode(&data.to_vec().into()) {
         written_and_read_again(&stored);
     }
     let Some((_, inside)) = data.split_first() else { return };
@@ -32,7 +32,7 @@ pub fn record(data: &[u8]) {
 
 fn written_and_read_again(stored: &Stored) {
     let bytes = stored.encode();
-    let again = Stored::decode(&bytes).expect("what was written is read");
+    let again = Stored::decode(&bytes.clone().into()).expect("what was written is read");
     assert_eq!(again.encode(), bytes);
     // NaN is not equal to itself.
     if *stored == stored.clone() {
@@ -59,14 +59,14 @@ fn written_and_read_again(stored: &Stored) {
 }
 
 fn decoded(bytes: &[u8]) -> Option<Record<Body>> {
-    match Stored::decode(bytes) {
+    match Stored::decode(&bytes.to_vec().into()) {
         Ok(Stored::Session(record)) => Some(record),
         _ => None,
     }
 }
 
 fn sealed_and_opened_again(record: &Record) {
-    let sealed = decoded(&record.encode_sealed(&id(), &KEY, FRESH)).expect("a sealed record is read");
+    let sealed = decoded(&record.encode_sealed(&sealer(&id()), &KEY, FRESH)).expect("a sealed record is read");
     assert_eq!(sealed.values.count(), None);
     assert!(sealed.clone().open(&id(), &NEW_KEY).is_err(), "sealed for another key");
     assert_eq!(sealed.open(&id(), &KEY).expect("its own seal").encode(), record.encode());
@@ -95,7 +95,7 @@ fn value_survives(value: &Value) {
     }
 
     let record = holding([("key".to_owned(), value.clone())].into_iter().collect());
-    written_and_read_again(&Stored::decode(&record.encode()).expect("whatever can be set can be stored"));
+    written_and_read_again(&Stored::decode(&record.encode().into()).expect("whatever can be set can be stored"));
     let stored = decoded(&record.encode()).and_then(Record::plain).expect("a record in the open");
     assert_eq!(stored.values.get("key").expect("the value").to_msgpack(), bytes);
 }
@@ -107,7 +107,7 @@ fn holding<V>(values: V) -> Record<V> {
 /// Whatever lies in a seal is read as it would be read in the open.
 fn a_seal_hides_nothing_from_the_reader(plain: &[u8]) {
     let bound = [&KEY.0[..], &5u64.to_le_bytes(), &[1]].concat();
-    let sealed = holding(Body::Sealed(seal::close(&id(), b"seal", &bound, FRESH, plain))).open(&id(), &KEY).ok();
+    let sealed = holding(Body::Sealed(Sealer::of(&id(), b"seal").close(&bound, FRESH, plain))).open(&id(), &KEY).ok();
     let mut bytes = holding(Values::default()).encode();
     assert_eq!(bytes.pop(), Some(0x80), "an empty map");
     bytes.extend_from_slice(plain);
@@ -116,10 +116,10 @@ fn a_seal_hides_nothing_from_the_reader(plain: &[u8]) {
 }
 
 fn an_alias_leads_to_ids_only(plain: &[u8]) {
-    let sealed = seal::close(&id(), b"alias", &[KEY.0, NEW_KEY.0].concat(), FRESH, plain);
+    let sealed = Sealer::of(&id(), b"alias").close(&[KEY.0, NEW_KEY.0].concat(), FRESH, plain);
     let fields = [Value::Int(5), Value::Text("Moved".into()), Value::Bytes(NEW_KEY.0.into()), Value::Int(7), Value::Bytes(sealed)];
     let bytes = [&[1], &Value::List(fields.into()).to_msgpack()[..]].concat();
-    let Ok(Stored::Alias(alias)) = Stored::decode(&bytes) else { panic!("a good alias") };
+    let Ok(Stored::Alias(alias)) = Stored::decode(&bytes.clone().into()) else { panic!("a good alias") };
     assert_eq!(alias.new_id(&id(), &KEY), Id::parse(plain));
     assert_eq!(alias.new_id(&id(), &NEW_KEY), None);
 }

@@ -9,7 +9,7 @@ mod server;
 mod stock;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub use place::{Location, StoreKind, StorePlace};
 pub use redis::RedisSource;
@@ -40,6 +40,8 @@ pub enum LockMode {
     Access,
     None,
 }
+
+static DEFAULT_COOKIE: LazyLock<Arc<CookieRule>> = LazyLock::new(Arc::default);
 
 /// What one section says; `None`: nothing, so the section around it counts.
 #[derive(Default, Clone)]
@@ -148,7 +150,7 @@ impl Config {
         match (&self.cookie, self.stock.max_age()) {
             (Some(rule), _) => Arc::clone(rule),
             (None, Some(seconds)) => Arc::new(CookieRule { max_age: Some(seconds.min(LONGEST)), ..CookieRule::default() }),
-            (None, None) => Arc::new(CookieRule::default()),
+            (None, None) => Arc::clone(&DEFAULT_COOKIE),
         }
     }
 
@@ -169,6 +171,7 @@ impl Config {
         let cookie = self.cookie();
         let name = match &self.scope {
             Some(scope) => scope.to_string(),
+            None if server_name.is_ascii() => String::from_utf8_lossy(server_name).to_ascii_lowercase(),
             None => String::from_utf8_lossy(server_name).to_lowercase(),
         };
         let terms = Terms {

@@ -51,7 +51,7 @@ pub fn keep_others_off(
         waiting.borrow().is_none() || (wait.is_pointless)()
     };
     let patience = lease::Wait { until: started + wait.timeout, is_pointless: &is_pointless, then_loads: wanted.then_loads };
-    let answer = store(wanted.place).lease(wanted.key, &String::from_utf8_lossy(wanted.label), &patience);
+    let answer = store(wanted.place).lease(wanted.key, wanted.label, &patience);
     answer.transpose().map_err(|refused| match refused {
         lease::Refused::Pointless => (NotGranted::Busy, Some(crowded.take().unwrap_or(Refused::Pointless))),
         lease::Refused::Timeout(holder) => {

@@ -9,7 +9,7 @@ use once_cell::sync::OnceCell;
 use crate::httpd::{Level, Request, Server};
 use crate::session::Ref;
 
-use super::tree::State;
+use super::tree::existing_tree;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
@@ -69,8 +69,8 @@ pub fn happened(request: Request<'_>, event: Event, session: &Ref, was: Option<&
         _ => (Level::Info, ""),
     };
     request.log(level, format_args!("{line}{remark}"));
-    if let Some(state) = request.root().state::<State>() {
-        state.events.add(event, session);
+    if let Some(tree) = existing_tree(request) {
+        tree.events.add(event, session);
     }
 }
 

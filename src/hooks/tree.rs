@@ -22,13 +22,11 @@ use super::slot::Slot;
 #[derive(Default)]
 pub struct State {
     /// Of the first request of a tree.
-    tree: OnceCell<Mutex<Tree>>,
+    tree: OnceCell<Locked>,
     /// The handler of this request may run by now: who opens a session from here on uses it for the response.
     pub is_serving: AtomicBool,
     /// The first brigade has passed; in the first request.
     pub has_begun: AtomicBool,
-    /// What is to be announced once the tree is unlocked; in the first request.
-    pub events: Events,
     /// What faces keep for one request of the tree.
     pub faces: Faces,
 }
@@ -59,7 +57,7 @@ impl Drop for State {
             std::mem::forget(std::mem::take(&mut self.faces));
         }
         if let Some(tree) = self.tree.take()
-            && matches!(tree.try_lock(), Err(TryLockError::WouldBlock))
+            && matches!(tree.tree.try_lock(), Err(TryLockError::WouldBlock))
         {
             std::mem::forget(tree);
         }
@@ -82,6 +80,13 @@ pub struct Tree {
     collectors: Vec<Collector>,
 }
 
+/// A tree under its lock.
+pub struct Locked {
+    tree: Mutex<Tree>,
+    /// What is to be announced once it is unlocked.
+    pub events: Events,
+}
+
 /// A panic happened while the tree was locked: its sessions are not saved.
 #[derive(Debug)]
 pub struct Broken;
@@ -91,18 +96,18 @@ pub fn state(request: Request<'_>) -> &State {
 }
 
 /// The tree of a request, made on first use.
-pub fn tree(request: Request<'_>) -> &Mutex<Tree> {
+pub fn tree(request: Request<'_>) -> &Locked {
     let root = request.root();
     let state = state(root);
     state.tree.get_or_init(|| {
         hook::before_destroyed::<LastResort>(root);
         let headers_sent = state.has_begun.load(Ordering::Relaxed) || request.and_origins().any(Request::has_begun);
-        Mutex::new(Tree { headers_sent, ..Tree::default() })
+        Locked { tree: Mutex::new(Tree { headers_sent, ..Tree::default() }), events: Events::default() }
     })
 }
 
 /// The tree of a request, if anybody asked for a session in it.
-pub fn existing_tree(request: Request<'_>) -> Option<&Mutex<Tree>> {
+pub fn existing_tree(request: Request<'_>) -> Option<&Locked> {
     request.root().state::<State>()?.tree.get()
 }
 
@@ -111,6 +116,7 @@ pub fn existing_tree(request: Request<'_>) -> Option<&Mutex<Tree>> {
 pub struct Guard<'t> {
     /// `None`: being dropped.
     tree: Option<MutexGuard<'t, Tree>>,
+    events: &'t Events,
     request: Request<'t>,
 }
 
@@ -131,30 +137,28 @@ impl DerefMut for Guard<'_> {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         self.tree = None;
-        if !std::thread::panicking()
-            && let Some(state) = self.request.root().state::<State>()
-        {
-            state.events.announce(self.request);
+        if !std::thread::panicking() {
+            self.events.announce(self.request);
         }
     }
 }
 
 /// Waits for the tree; other threads of a handler are inside for moments only, or wait for a lease themselves.
-pub fn lock<'t>(tree: &'t Mutex<Tree>, request: Request<'t>) -> Result<Guard<'t>, Broken> {
-    tree.lock().map(|tree| Guard { tree: Some(tree), request }).map_err(|_| Broken)
+pub fn lock<'t>(of: &'t Locked, request: Request<'t>) -> Result<Guard<'t>, Broken> {
+    of.tree.lock().map(|tree| Guard { tree: Some(tree), events: &of.events, request }).map_err(|_| Broken)
 }
 
 /// After a panic: what the tree holds back from others is given up; the rest is not trusted.
-pub fn abandon(tree: &Mutex<Tree>) {
-    if let Err(poisoned) = tree.lock() {
+pub fn abandon(of: &Locked) {
+    if let Err(poisoned) = of.tree.lock() {
         poisoned.into_inner().leases = Holdings::default();
     }
 }
 
 /// For calls of a handler: `None` if another thread is inside.
-pub fn try_lock<'t>(tree: &'t Mutex<Tree>, request: Request<'t>) -> Result<Option<Guard<'t>>, Broken> {
-    match tree.try_lock() {
-        Ok(tree) => Ok(Some(Guard { tree: Some(tree), request })),
+pub fn try_lock<'t>(of: &'t Locked, request: Request<'t>) -> Result<Option<Guard<'t>>, Broken> {
+    match of.tree.try_lock() {
+        Ok(tree) => Ok(Some(Guard { tree: Some(tree), events: &of.events, request })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Poisoned(_)) => Err(Broken),
     }

@@ -78,6 +78,7 @@ impl<'p> Table<'p> {
 
     /// All entries of a key, as one header field.
     pub fn joined(self, key: &CStr) -> Option<String> {
+        self.get(key)?; // most often there is none, which APR knows at once
         let values: Vec<_> = self.of_key(key).into_iter().map(String::from_utf8_lossy).collect();
         (!values.is_empty()).then(|| values.join(", "))
     }

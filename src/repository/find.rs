@@ -78,6 +78,7 @@ impl Repository<'_> {
             Lookup::Live(live) if live.record.incarnation == session.incarnation() => {
                 session.identify(live.id, live.key);
                 session.reloaded(live.record, live.expires);
+                session.remember(live.loaded);
                 Ok(())
             }
             Lookup::Damaged(damage) => Err(Error::Corrupt(damage.why)),
@@ -104,7 +105,7 @@ impl Repository<'_> {
         let mut id = id.clone();
         let mut incarnation = None;
         for _ in 0..=MOST_MOVES {
-            let (stored, expires, bytes) = match self.read(&id, &key)? {
+            let (stored, blob) = match self.read(&id, &key)? {
                 Ok(Some(stored)) => stored,
                 Ok(None) => return Ok(Lookup::Nothing),
                 Err(instead) => return Ok(instead),
@@ -115,9 +116,10 @@ impl Repository<'_> {
             let damaged = |id: Id, why: &str| Ok(Lookup::Damaged(Damage { id, key, why: why.to_owned() }));
             match stored {
                 Stored::Session(record) => {
-                    let loaded = Loaded { key, bytes, was_sealed: record.values.count().is_none() };
-                    return match record.open(&id, &key) {
-                        Ok(record) if self.terms.expiry.alive(&record, expires, now) => {
+                    let Blob { expires, bytes, version } = blob;
+                    return match record.unseal(&id, &key) {
+                        Ok((record, sealer)) if self.terms.expiry.alive(&record, expires, now) => {
+                            let loaded = Loaded { key, bytes, expires, version, sealer, accessed: record.accessed };
                             Ok(Lookup::Live(Box::new(Live { id, key, record, expires, loaded })))
                         }
                         Ok(_) => Ok(Lookup::Nothing),
@@ -139,17 +141,16 @@ impl Repository<'_> {
     }
 
     /// What is stored under a key, or what to answer instead.
-    #[allow(clippy::type_complexity)]
-    fn read(&self, id: &Id, key: &Key) -> store::Result<Result<Option<(Stored, Timestamp, Vec<u8>)>, Lookup>> {
+    fn read(&self, id: &Id, key: &Key) -> store::Result<Result<Option<(Stored, Blob)>, Lookup>> {
         let damaged = |why: String| Ok(Err(Lookup::Damaged(Damage { id: id.clone(), key: *key, why })));
-        let Blob { expires, bytes } = match self.store.load(key) {
+        let blob = match self.store.load(key) {
             Ok(Some(blob)) => blob,
             Ok(None) => return Ok(Ok(None)),
             Err(store::Error::Corrupt(path)) => return damaged(path.display().to_string()),
             Err(error) => return Err(error),
         };
-        match Stored::decode(&bytes) {
-            Ok(stored) => Ok(Ok(Some((stored, expires, bytes)))),
+        match Stored::decode(&blob.bytes) {
+            Ok(stored) => Ok(Ok(Some((stored, blob)))),
             Err(error @ CodecError::Newer(_)) => Ok(Err(Lookup::Newer(key.reference(), error))),
             Err(error) => damaged(error.to_string()),
         }

@@ -162,7 +162,7 @@ impl Repository<'_> {
     ) -> Result<bool, Error> {
         let grace_ends = if kind == Move::Moved { now.plus(self.terms.grace) } else { now };
         let alias = Alias::new(session.incarnation(), kind, old, (&new.id, &new.key), grace_ends, draw()?);
-        let blob = Blob { expires: alias.expires(now), bytes: Stored::Alias(alias).encode() };
+        let blob = Blob::new(alias.expires(now), Stored::Alias(alias).encode());
         // Nothing of what was there is to come back, whatever becomes of the alias.
         match self.replace(old.1, found, Change::Replace(blob.clone())) {
             Ok(outcome) => Ok(outcome == Outcome::Written),
@@ -181,6 +181,9 @@ impl Repository<'_> {
     /// Does this to what is stored under a key, if that is what was found there.
     fn replace(&self, key: &Key, found: Option<&Blob>, by: Change) -> store::Result<Outcome> {
         let mut change = |newest: Option<&Blob>| if newest == found { by.clone() } else { Change::Keep };
-        self.store.update(key, self.terms.durability, &mut change)
+        match found {
+            Some(found) => self.store.update_loaded(key, found, self.terms.durability, &mut change),
+            None => self.store.update(key, self.terms.durability, &mut change),
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Writing a session: its changes go on top of the newest record, as one step of the store.
 
 use super::{CIRCLE, Error, Repository, circle, draw};
-use crate::session::record::CodecError;
-use crate::session::session::{Intent, Merged, Phase};
+use crate::session::record::{CodecError, sealer};
+use crate::session::session::{Intent, Loaded, Merged, Phase};
 use crate::session::{Alias, Id, Key, Record, Session, Stored, Timestamp};
 use crate::store::{self, Blob, Change, Outcome};
 
@@ -75,9 +75,16 @@ impl Repository<'_> {
 
     /// A limit that was lowered meanwhile holds for changes, not for renewals.
     pub(super) fn blob(&self, session: &Session, (id, key): (&Id, &Key), record: &Record, expires: Timestamp) -> Result<Blob, Error> {
-        let bytes = if self.terms.sealed { record.encode_sealed(id, key, draw()?) } else { record.encode() };
+        let bytes = if self.terms.sealed {
+            match session.loaded(key).and_then(|loaded| loaded.sealer.as_ref()) {
+                Some(sealer) => record.encode_sealed(sealer, key, draw()?),
+                None => record.encode_sealed(&sealer(id), key, draw()?),
+            }
+        } else {
+            record.encode()
+        };
         let too_large = session.has_changes() && bytes.len() > self.terms.max_size;
-        if too_large { Err(Error::TooLarge) } else { Ok(Blob { expires, bytes }) }
+        if too_large { Err(Error::TooLarge) } else { Ok(Blob::new(expires, bytes)) }
     }
 
     /// Writes the changes of a stored session, wherever it has moved meanwhile. Behind the end of a grace they arrive still, for this request
@@ -123,7 +130,14 @@ impl Repository<'_> {
             (plan, change) = self.plan(session, at, found, now);
             change
         };
-        let outcome = match self.store.update(at.1, self.terms.durability, &mut change) {
+        let updated = match session.loaded(at.1) {
+            Some(Loaded { bytes, expires, version, .. }) => {
+                let loaded = Blob { expires: *expires, bytes: bytes.clone(), version: *version };
+                self.store.update_loaded(at.1, &loaded, self.terms.durability, &mut change)
+            }
+            None => self.store.update(at.1, self.terms.durability, &mut change),
+        };
+        let outcome = match updated {
             Err(store::Error::Corrupt(path)) => return Err(Error::Corrupt(path.display().to_string())),
             other => other?,
         };

@@ -59,12 +59,23 @@ impl Changes {
         let next = match before {
             None if self.cleared => Change::Set(Value::Int(delta)),
             None => Change::Add(delta),
-            Some(Change::Add(before)) => Change::Add(before.saturating_add(delta)),
+            Some(Change::Add(before)) => {
+                let sum = before.saturating_add(delta);
+                self.reached_an_end |= before.checked_add(delta).is_none();
+                Change::Add(sum)
+            }
             Some(Change::Set(value)) => Change::Set(added(Some(value), delta)),
             Some(Change::Replace(value)) => Change::Replace(added(Some(value), delta)),
             Some(Change::Unset) => Change::Replace(Value::Int(delta)),
         };
         self.record(key, next);
+    }
+
+    /// What they are applied to is another record than the one they were made on. What is shown from now on may be a sum that stays at an end of
+    /// the numbers.
+    pub fn applied_anew(&mut self, values: &Values) -> Values {
+        self.reached_an_end |= self.by_key.iter().any(|(_, change)| matches!(change, Change::Add(_)));
+        self.applied(values)
     }
 
     /// A copy of `values` with the changes.

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use rmp_serde::Deserializer;
-use rmp_serde::decode::{Error, ReadRefReader};
+use rmp_serde::decode::Error;
 use serde::Deserialize;
 
 /// Reads all of `bytes`, of which text is borrowed as long as it can be; they nest at most `depth` levels.
@@ -19,11 +19,6 @@ pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8], depth: usize, name: &str
         Err(Error::InvalidMarkerRead(error)) if error.kind() == ErrorKind::UnexpectedEof => Ok(value),
         _ => Err(Error::Syntax(format!("bytes after the {name}"))),
     }
-}
-
-/// To read one value after the other, as the fields of an array lie behind its head.
-pub fn several(bytes: &[u8]) -> Deserializer<ReadRefReader<'_, [u8]>> {
-    Deserializer::from_read_ref(bytes)
 }
 
 #[cfg(test)]

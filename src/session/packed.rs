@@ -14,15 +14,15 @@ pub enum Entry {
     Own(String, Value),
 }
 
-/// What lies at a place in the bytes of a map.
+/// What lies at a place in the bytes of a map. There are many of them: small numbers keep their list small.
 #[derive(Clone)]
 pub struct Packed {
-    begin: usize,
-    key_len: usize,
+    begin: u32,
+    key_len: u32,
     /// Where the value begins, and the key ends.
-    at: usize,
-    end: usize,
-    weight: usize,
+    at: u32,
+    end: u32,
+    weight: u32,
     value: OnceLock<Value>,
 }
 
@@ -36,7 +36,7 @@ impl Entry {
     /// `map`: what the entry was read from.
     pub fn key<'e>(&'e self, map: &'e [u8]) -> &'e [u8] {
         match self {
-            Entry::Packed(packed) => &map[packed.at - packed.key_len..packed.at],
+            Entry::Packed(packed) => &map[(packed.at - packed.key_len) as usize..packed.at as usize],
             Entry::Own(key, _) => key.as_bytes(),
         }
     }
@@ -65,14 +65,14 @@ impl Entry {
 
     pub fn weight(&self) -> usize {
         match self {
-            Entry::Packed(packed) => packed.weight,
+            Entry::Packed(packed) => packed.weight as usize,
             Entry::Own(key, value) => weight(key, value),
         }
     }
 
     pub fn write(&self, map: &[u8], to: &mut Vec<u8>) {
         match self {
-            Entry::Packed(packed) => to.extend_from_slice(&map[packed.begin..packed.end]),
+            Entry::Packed(packed) => to.extend_from_slice(&map[packed.begin as usize..packed.end as usize]),
             Entry::Own(key, value) => {
                 let written = rmp_serde::encode::write(to, key).and_then(|()| rmp_serde::encode::write(to, value));
                 written.expect("writing to memory does not fail");
@@ -83,12 +83,12 @@ impl Entry {
 
 impl Packed {
     fn read(&self, map: &[u8]) -> Value {
-        Value::from_msgpack(&map[self.at..self.end]).expect("a value: it was looked through")
+        Value::from_msgpack(&map[self.at as usize..self.end as usize]).expect("a value: it was looked through")
     }
 
     /// The bytes of text or bytes.
     fn text<'m>(&self, map: &'m [u8]) -> Option<&'m [u8]> {
-        let mut walk = Walk { bytes: &map[..self.end], at: self.at };
+        let mut walk = Walk { bytes: &map[..self.end as usize], at: self.at as usize };
         match walk.head() {
             Ok(Head::Text(length) | Head::Bytes(length)) => walk.take(length).ok(),
             _ => None,
@@ -101,33 +101,80 @@ impl Packed {
 /// # Errors
 /// It is none, or holds what sessions do not know.
 pub fn read(bytes: &[u8]) -> Result<(Vec<Entry>, usize), &'static str> {
+    if bytes.len() > u32::MAX as usize {
+        return Err("more than a session can hold");
+    }
     let mut walk = Walk { bytes, at: 0 };
     let Some(entries) = walk.head()?.entries() else { return Err("the values are not a map") };
     let mut found = Vec::with_capacity(entries.min(bytes.len() / 2));
     for _ in 0..entries {
-        let begin = walk.at;
+        let begin = walk.place();
         let key_len = walk.key()?;
-        let at = walk.at;
-        let weight = key_len + 2 + walk.skip(MAX_DEPTH)?;
-        found.push(Entry::Packed(Packed { begin, key_len, at, end: walk.at, weight, value: OnceLock::new() }));
+        let at = walk.place();
+        let weight = small(key_len + 2 + walk.skip(MAX_DEPTH)?);
+        found.push(Entry::Packed(Packed { begin, key_len: small(key_len), at, end: walk.place(), weight, value: OnceLock::new() }));
     }
     Ok((found, walk.at))
 }
 
-/// Where the fields end that `bytes` begin with, so many: numbers, texts, and what is none of both but a single byte.
-///
-/// # Errors
-/// They are not that.
-pub fn end_of_fields(bytes: &[u8], fields: usize) -> Result<usize, &'static str> {
-    let mut walk = Walk { bytes, at: 0 };
-    for _ in 0..fields {
-        match walk.head()? {
-            Head::Small | Head::Large => {}
-            Head::Text(length) => drop(walk.take(length)?),
-            Head::Bytes(_) | Head::List(_) | Head::Map(_) => return Err("a field of another type"),
+/// Of bytes that are less than 4 GiB. What would weigh more is beyond each limit all the same.
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The fields that an array begins with, one after the other.
+pub struct Fields<'b>(Walk<'b>);
+
+impl<'b> Fields<'b> {
+    /// Of the fields that `bytes` begin with.
+    pub fn of(bytes: &'b [u8]) -> Fields<'b> {
+        Fields(Walk { bytes, at: 0 })
+    }
+
+    /// # Errors
+    /// It is not a whole number from 0 on.
+    pub fn number(&mut self) -> Result<u64, &'static str> {
+        let Fields(walk) = self;
+        Ok(match walk.byte()? {
+            small @ 0x00..=0x7f => u64::from(small),
+            size @ 0xcc..=0xcf => walk.number(1 << (size - 0xcc))?,
+            size @ 0xd0..=0xd3 => {
+                let bytes = 1 << (size - 0xd0);
+                walk.number(bytes).ok().filter(|number| number >> (8 * bytes - 1) == 0).ok_or("a number below 0")?
+            }
+            _ => return Err("a field that is no number"),
+        })
+    }
+
+    /// # Errors
+    /// It is neither true nor false.
+    pub fn flag(&mut self) -> Result<bool, &'static str> {
+        match self.0.byte()? {
+            0xc2 => Ok(false),
+            0xc3 => Ok(true),
+            _ => Err("a field that is neither true nor false"),
         }
     }
-    Ok(walk.at)
+
+    /// # Errors
+    /// It is neither a text nor nothing.
+    pub fn text(&mut self) -> Result<Option<&'b str>, &'static str> {
+        let Fields(walk) = self;
+        if walk.bytes.get(walk.at) == Some(&0xc0) {
+            walk.at += 1;
+            return Ok(None);
+        }
+        match walk.head()? {
+            Head::Text(length) => std::str::from_utf8(walk.take(length)?).map(Some).map_err(|_| "a text that is not UTF-8"),
+            _ => Err("a field that is no text"),
+        }
+    }
+
+    /// Where the next one begins.
+    #[must_use]
+    pub fn end(&self) -> usize {
+        self.0.at
+    }
 }
 
 /// Whether this is the first byte of a map.
@@ -182,6 +229,16 @@ impl<'b> Walk<'b> {
         Ok(taken)
     }
 
+    fn place(&self) -> u32 {
+        small(self.at)
+    }
+
+    fn byte(&mut self) -> Result<u8, &'static str> {
+        let byte = *self.bytes.get(self.at).ok_or("cut off")?;
+        self.at += 1;
+        Ok(byte)
+    }
+
     /// Big-endian.
     fn number(&mut self, bytes: usize) -> Result<u64, &'static str> {
         Ok(self.take(bytes)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
@@ -192,7 +249,7 @@ impl<'b> Walk<'b> {
     }
 
     fn head(&mut self) -> Result<Head, &'static str> {
-        Ok(match self.number(1)? as u8 {
+        Ok(match self.byte()? {
             0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => Head::Small,
             small @ 0x80..=0x8f => Head::Map(usize::from(small & 0xf)),
             small @ 0x90..=0x9f => Head::List(usize::from(small & 0xf)),
@@ -218,7 +275,11 @@ impl<'b> Walk<'b> {
     /// The length of a key.
     fn key(&mut self) -> Result<usize, &'static str> {
         match self.head()? {
-            Head::Text(length) if std::str::from_utf8(self.take(length)?).is_ok() => Ok(length),
+            Head::Text(length) => {
+                let key = self.take(length)?;
+                // Most are short and ASCII, for which the whole check is long.
+                if key.is_ascii() || std::str::from_utf8(key).is_ok() { Ok(length) } else { Err("a map key that is not text") }
+            }
             _ => Err("a map key that is not text"),
         }
     }
@@ -270,6 +331,28 @@ mod tests {
         fn what_is_walked_over_is_what_can_be_read(bytes in heads()) {
             let (walked, read) = both(&bytes);
             prop_assert_eq!(walked, read, "{:x?}", bytes);
+        }
+    }
+
+    /// What a field is to the library that values are read with.
+    fn read_as<'b, T: serde::Deserialize<'b>>(bytes: &'b [u8]) -> Option<T> {
+        rmp_serde::from_slice(bytes).ok()
+    }
+
+    #[test]
+    fn a_field_is_read_as_the_library_reads_it() {
+        for first in 0..=u8::MAX {
+            for rest in [0x00, 0x7f, 0x80, b'a', 0xc0, 0xff] {
+                for length in 0..40 {
+                    let bytes = [&[first][..], &vec![rest; length]].concat();
+                    let text = Fields::of(&bytes).text().ok().map(|text| text.map(str::to_owned));
+                    assert_eq!(Fields::of(&bytes).number().ok(), read_as::<u64>(&bytes), "{bytes:x?}");
+                    assert_eq!(Fields::of(&bytes).flag().ok(), read_as::<bool>(&bytes), "{bytes:x?}");
+                    // The library takes bytes for a text where they are one.
+                    let expected = read_as::<Option<String>>(&bytes).filter(|_| !matches!(first, 0xc4..=0xc6));
+                    assert_eq!(text, expected, "{bytes:x?}");
+                }
+            }
         }
     }
 

@@ -1,15 +1,16 @@
 //! What is stored of a session, and its form in bytes: a version byte, then MessagePack. `docs/formats.md` draws it.
 
-use rmp_serde::decode::Error;
-use serde::{Deserialize, Serialize, Serializer};
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
 
 use super::alias::Alias;
 use super::id::{Id, Key};
-use super::seal::{self, NONCE};
+use super::seal::{NONCE, Sealer};
 use super::time::Timestamp;
 use super::value::Value;
 use super::values::Values;
 use super::{msgpack, packed};
+use packed::Fields;
 
 /// The version this code writes. A record of a newer version counts as absent.
 pub const VERSION: u8 = 1;
@@ -65,7 +66,7 @@ impl Body {
 }
 
 /// Values that are all of `bytes`.
-fn values(bytes: &[u8]) -> Result<Values, String> {
+fn values(bytes: &Bytes) -> Result<Values, String> {
     match Values::read(bytes) {
         Ok((values, end)) if end == bytes.len() => Ok(values),
         Ok(_) => Err("bytes after the values".into()),
@@ -73,9 +74,9 @@ fn values(bytes: &[u8]) -> Result<Values, String> {
     }
 }
 
-struct Bytes<'b>(&'b [u8]);
+struct AsBytes<'b>(&'b [u8]);
 
-impl Serialize for Bytes<'_> {
+impl Serialize for AsBytes<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_bytes(self.0)
     }
@@ -83,7 +84,7 @@ impl Serialize for Bytes<'_> {
 
 impl Body {
     /// All of `bytes`.
-    fn read(bytes: &[u8]) -> Result<Body, String> {
+    fn read(bytes: &Bytes) -> Result<Body, String> {
         if bytes.first().is_some_and(|&first| packed::is_map(first)) {
             return values(bytes).map(Body::Open);
         }
@@ -97,7 +98,7 @@ impl Body {
     fn write(&self, to: &mut Vec<u8>) {
         match self {
             Body::Open(values) => values.write(to),
-            Body::Sealed(bytes) => put(to, &Bytes(bytes)),
+            Body::Sealed(bytes) => put(to, &AsBytes(bytes)),
         }
     }
 }
@@ -136,7 +137,7 @@ fn begun(weight: usize) -> Vec<u8> {
 impl Stored {
     /// # Errors
     /// A newer version, or bytes that no version of ours wrote.
-    pub fn decode(bytes: &[u8]) -> Result<Stored, CodecError> {
+    pub fn decode(bytes: &Bytes) -> Result<Stored, CodecError> {
         let malformed = |why: &dyn std::fmt::Display| CodecError::Malformed(why.to_string());
         let (version, rest) = match bytes.split_first() {
             None => return Err(malformed(&"empty")),
@@ -147,7 +148,7 @@ impl Stored {
             return Err(malformed(&format_args!("version {version}")));
         }
         match rest {
-            [kind, fields @ ..] if *kind == array(FIELDS) => Record::read(fields).map(Stored::Session).map_err(CodecError::Malformed),
+            [kind, ..] if *kind == array(FIELDS) => Record::read(&bytes.slice(2..)).map(Stored::Session).map_err(CodecError::Malformed),
             [kind, ..] if *kind == array(5) => {
                 msgpack::read(rest, ALIAS_DEPTH, "record").map(Stored::Alias).map_err(|error| malformed(&error))
             }
@@ -182,8 +183,8 @@ impl Stored {
 pub fn is_unpresented(bytes: &[u8]) -> bool {
     match bytes {
         [VERSION, kind, fields @ ..] if *kind == array(FIELDS) => {
-            let mut fields = msgpack::several(fields);
-            (0..4).all(|_| u64::deserialize(&mut fields).is_ok()) && matches!(bool::deserialize(&mut fields), Ok(false))
+            let mut fields = Fields::of(fields);
+            (0..4).all(|_| fields.number().is_ok()) && fields.flag() == Ok(false)
         }
         _ => false,
     }
@@ -217,10 +218,10 @@ impl Record {
 
     /// The bytes of a record whose values are sealed: times and user stay readable, for listing and cleaning.
     #[must_use]
-    pub fn encode_sealed(&self, id: &Id, key: &Key, nonce: [u8; NONCE]) -> Vec<u8> {
+    pub fn encode_sealed(&self, sealer: &Sealer, key: &Key, nonce: [u8; NONCE]) -> Vec<u8> {
         let mut plain = Vec::with_capacity(64 + self.values.weight());
         self.values.write(&mut plain);
-        let sealed = Body::Sealed(seal::close(id, VALUES, &bound(key, self.incarnation), nonce, &plain));
+        let sealed = Body::Sealed(sealer.close(&bound(key, self.incarnation), nonce, &plain));
         self.encoded(sealed.weight(), |to| sealed.write(to))
     }
 
@@ -231,8 +232,11 @@ impl Record {
     }
 }
 
-/// What the seal of values is for.
-const VALUES: &[u8] = b"seal";
+/// What seals the values of the session of an id.
+#[must_use]
+pub fn sealer(id: &Id) -> Sealer {
+    Sealer::of(id, b"seal")
+}
 
 /// What a seal of values holds for: this key, incarnation and version.
 fn bound(key: &Key, incarnation: u64) -> Vec<u8> {
@@ -241,36 +245,41 @@ fn bound(key: &Key, incarnation: u64) -> Vec<u8> {
 
 impl Record<Body> {
     /// The fields of a record, and nothing behind them.
-    fn read(bytes: &[u8]) -> Result<Record<Body>, String> {
-        let body = Body::read(&bytes[packed::end_of_fields(bytes, FIELDS - 1)?..])?;
-        let mut fields = msgpack::several(bytes);
-        let read = || -> Result<Record<Body>, Error> {
-            Ok(Record {
-                incarnation: Deserialize::deserialize(&mut fields)?,
-                created: Deserialize::deserialize(&mut fields)?,
-                accessed: Deserialize::deserialize(&mut fields)?,
-                timeout: Deserialize::deserialize(&mut fields)?,
-                presented: Deserialize::deserialize(&mut fields)?,
-                user: Deserialize::deserialize(&mut fields)?,
-                values: body,
-            })
-        };
-        read().map_err(|error| error.to_string())
+    fn read(bytes: &Bytes) -> Result<Record<Body>, String> {
+        let mut fields = Fields::of(bytes);
+        Ok(Record {
+            incarnation: fields.number()?,
+            created: Timestamp(fields.number()?),
+            accessed: Timestamp(fields.number()?),
+            timeout: fields.number()?,
+            presented: fields.flag()?,
+            user: fields.text()?.map(str::to_owned),
+            values: Body::read(&bytes.slice(fields.end()..))?,
+        })
     }
 
     /// The session with its values, opened by its id if they are sealed.
     ///
     /// # Errors
     /// They were not sealed for this id, key and incarnation.
-    pub fn open(mut self, id: &Id, key: &Key) -> Result<Record, CodecError> {
-        let values = match std::mem::replace(&mut self.values, Body::Sealed(Vec::new())) {
-            Body::Open(values) => values,
+    pub fn open(self, id: &Id, key: &Key) -> Result<Record, CodecError> {
+        self.unseal(id, key).map(|(record, _)| record)
+    }
+
+    /// The same, and what it was sealed with, if it was.
+    ///
+    /// # Errors
+    /// As [`Record::open`].
+    pub fn unseal(mut self, id: &Id, key: &Key) -> Result<(Record, Option<Sealer>), CodecError> {
+        let (values, sealer) = match std::mem::replace(&mut self.values, Body::Sealed(Vec::new())) {
+            Body::Open(values) => (values, None),
             Body::Sealed(sealed) => {
-                let plain = seal::open(id, VALUES, &bound(key, self.incarnation), &sealed).ok_or(CodecError::Seal)?;
-                values(&plain).map_err(CodecError::Malformed)?
+                let sealer = sealer(id);
+                let plain = sealer.open(&bound(key, self.incarnation), &sealed).ok_or(CodecError::Seal)?;
+                (values(&plain.into()).map_err(CodecError::Malformed)?, Some(sealer))
             }
         };
-        Ok(self.with(values))
+        Ok((self.with(values), sealer))
     }
 
     /// The session with its values; `None`: they are sealed.

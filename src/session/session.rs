@@ -1,9 +1,12 @@
 //! One session as the requests of a tree see it: the record as last read or written, and the changes since.
 
+use bytes::Bytes;
+
 use super::changes::Changes;
 use super::expiry::Expiry;
 use super::id::{Id, Key};
 use super::record::Record;
+use super::seal::Sealer;
 use super::time::Timestamp;
 use super::value::KeyError;
 use super::values::Values;
@@ -77,17 +80,23 @@ pub struct Session {
     max_size: usize,
     /// How often it was changed or read again: pictures of it may be old.
     revision: u32,
-    /// What `base` was read from, as long as it is just that.
+    /// What `base` was read from, as long as it is that but for the access.
     loaded: Option<Loaded>,
 }
 
 /// What a record was read from.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Loaded {
     /// Where it lay: values are sealed for that place.
     pub key: Key,
-    pub bytes: Vec<u8>,
-    pub was_sealed: bool,
+    pub bytes: Bytes,
+    pub expires: Timestamp,
+    /// By what the store knows it again, if it does.
+    pub version: Option<u64>,
+    /// What its values were sealed with, if they were.
+    pub sealer: Option<Sealer>,
+    /// The access that it tells, which the session may show as another.
+    pub accessed: Timestamp,
 }
 
 impl Session {
@@ -109,11 +118,18 @@ impl Session {
         self.loaded = Some(loaded);
     }
 
-    /// The record that these bytes are, if it is the one that was loaded from there.
+    /// What was loaded from there.
     #[must_use]
-    pub fn as_loaded(&self, key: &Key, bytes: &[u8]) -> Option<(Record, bool)> {
-        let loaded = self.loaded.as_ref().filter(|loaded| loaded.key == *key && loaded.bytes == bytes)?;
-        Some((self.base.clone(), loaded.was_sealed))
+    pub fn loaded(&self, key: &Key) -> Option<&Loaded> {
+        self.loaded.as_ref().filter(|loaded| loaded.key == *key)
+    }
+
+    /// The record that these bytes are, if it is the one that was loaded from there, and whether it was sealed.
+    #[must_use]
+    pub fn as_loaded(&self, key: &Key, bytes: &Bytes) -> Option<(Record, bool)> {
+        let is_same = |known: &Bytes| known.as_ptr_range() == bytes.as_ptr_range() || known == bytes;
+        let loaded = self.loaded(key).filter(|loaded| is_same(&loaded.bytes))?;
+        Some((Record { accessed: loaded.accessed, ..self.base.clone() }, loaded.sealer.is_some()))
     }
 
     fn new(identity: Option<(Id, Key)>, phase: Phase, base: Record, opened: Timestamp, max_size: usize) -> Session {
@@ -319,7 +335,7 @@ impl Session {
     /// Takes over what the store holds by now; our changes stay on top of it, and `accessed` that before this request.
     pub fn reloaded(&mut self, record: Record, expires: Timestamp) {
         self.revise();
-        self.changed = Some(self.changes.applied(&record.values));
+        self.changed = Some(self.changes.applied_anew(&record.values));
         self.phase = Phase::Stored(expires);
         self.base = Record { accessed: self.base.accessed, ..record };
         self.loaded = None;

@@ -6,6 +6,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::packed::{self, Entry};
 use super::value::{KeyError, Value, check_key};
 
@@ -19,7 +21,7 @@ pub struct Values {
 #[derive(Clone, Default)]
 struct Entries {
     /// The map that some were read from.
-    map: Arc<[u8]>,
+    map: Bytes,
     /// In the order of [`compare`].
     list: Vec<Entry>,
 }
@@ -31,7 +33,15 @@ pub fn compare(one: &str, other: &str) -> Ordering {
 }
 
 fn compare_bytes(one: &[u8], other: &[u8]) -> Ordering {
-    one.iter().map(u8::to_ascii_lowercase).cmp(other.iter().map(u8::to_ascii_lowercase))
+    for (one, other) in one.iter().zip(other) {
+        if one != other {
+            match one.to_ascii_lowercase().cmp(&other.to_ascii_lowercase()) {
+                Ordering::Equal => {}
+                unequal => return unequal,
+            }
+        }
+    }
+    one.len().cmp(&other.len())
 }
 
 impl Values {
@@ -39,13 +49,13 @@ impl Values {
     ///
     /// # Errors
     /// It is no map with text keys and values of types that sessions know.
-    pub fn read(bytes: &[u8]) -> Result<(Values, usize), &'static str> {
+    pub fn read(bytes: &Bytes) -> Result<(Values, usize), &'static str> {
         let (list, end) = packed::read(bytes)?;
         let map = &bytes[..end];
         let is_in_order = list.is_sorted_by(|one, other| compare_bytes(one.key(map), other.key(map)).is_lt());
         let values = if is_in_order {
             let weight = list.iter().map(Entry::weight).sum();
-            Values { entries: Arc::new(Entries { map: map.into(), list }), weight }
+            Values { entries: Arc::new(Entries { map: bytes.slice(..end), list }), weight }
         } else {
             list.iter().map(|entry| (entry.spelling(map).to_owned(), entry.value(map).clone())).collect()
         };

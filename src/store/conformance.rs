@@ -17,7 +17,7 @@ fn key() -> Key {
 }
 
 fn blob(expires: u64, bytes: &[u8]) -> Blob {
-    Blob { expires: Timestamp(expires), bytes: bytes.to_vec() }
+    Blob::new(Timestamp(expires), bytes.to_vec())
 }
 
 fn write(store: &dyn Store, key: &Key, new: Blob, durability: Durability) -> Outcome {
@@ -25,12 +25,16 @@ fn write(store: &dyn Store, key: &Key, new: Blob, durability: Durability) -> Out
     store.update(key, durability, &mut |_| Change::Write(new.take().unwrap())).unwrap()
 }
 
+/// Nobody comes between a load and the update behind it, or somebody does.
+type Meanwhile<'m> = &'m dyn Fn(&dyn Store, &Key) -> Outcome;
+
 /// Runs the suite on an empty store.
 pub fn run(store: &dyn Store) {
     what_is_created_is_loaded(store);
     a_taken_key_is_not_created_again(store);
     an_update_never_creates(store);
     an_update_sees_and_replaces_the_newest(store);
+    an_update_of_what_was_loaded_ends_with_the_newest(store);
     replacing_is_writing(store);
     keep_changes_nothing(store);
     a_deleted_key_is_free_again(store);
@@ -75,11 +79,50 @@ fn an_update_sees_and_replaces_the_newest(store: &dyn Store) {
         for n in 1..10u64 {
             let mut seen = Vec::new();
             let outcome = store.update(&key, durability, &mut |found| {
-                seen = found.unwrap().bytes.clone();
+                seen = found.unwrap().bytes.to_vec();
                 Change::Write(blob(n, n.to_string().as_bytes()))
             });
             assert_eq!((outcome.unwrap(), seen), (Outcome::Written, (n - 1).to_string().into_bytes()));
             assert_eq!(store.load(&key).unwrap(), Some(blob(n, n.to_string().as_bytes())));
+        }
+    }
+}
+
+fn an_update_of_what_was_loaded_ends_with_the_newest(store: &dyn Store) {
+    let anew = |store: &dyn Store, key: &Key| {
+        store.update(key, NOW, &mut |_| Change::Delete).unwrap();
+        assert!(store.create(key, &blob(7, b"anew"), NOW).unwrap());
+        Outcome::Written
+    };
+    let meanwhile: [(Meanwhile<'_>, Option<&[u8]>); 4] = [
+        (&|_, _| Outcome::Kept, Some(b"loaded")),
+        (&|store, key| write(store, key, blob(7, b"newer"), NOW), Some(b"newer")),
+        (&|store, key| store.update(key, NOW, &mut |_| Change::Delete).unwrap(), None),
+        (&anew, Some(b"anew")),
+    ];
+    let written = blob(9, b"written");
+    let changes = [(Change::Keep, Outcome::Kept), (Change::Write(written.clone()), Outcome::Written), (Change::Delete, Outcome::Deleted)];
+    for (happens, newest) in meanwhile {
+        for (change, outcome) in &changes {
+            let key = key();
+            store.create(&key, &blob(7, b"loaded"), NOW).unwrap();
+            let loaded = store.load(&key).unwrap().unwrap();
+            happens(store, &key);
+            let (mut shown, mut asked) = (None, 0);
+            let done = store.update_loaded(&key, &loaded, NOW, &mut |found| {
+                asked += 1;
+                shown = found.map(|found| found.bytes.to_vec());
+                change.clone()
+            });
+            assert_eq!(shown.as_deref(), newest);
+            assert!(asked == 1 || newest != Some(b"loaded") || matches!(change, Change::Keep), "{asked}");
+            assert_eq!(done.unwrap(), if newest.is_some() { *outcome } else { Outcome::Kept });
+            let left = match (newest, outcome) {
+                (Some(newest), Outcome::Kept) => Some(blob(7, newest)),
+                (Some(_), Outcome::Written) => Some(written.clone()),
+                (Some(_), Outcome::Deleted) | (None, _) => None,
+            };
+            assert_eq!(store.load(&key).unwrap(), left);
         }
     }
 }

@@ -10,7 +10,6 @@ pub mod file;
 mod flock;
 pub mod lease;
 pub mod memory;
-mod recent;
 #[cfg(feature = "redis")]
 pub mod redis;
 
@@ -20,14 +19,39 @@ pub mod conformance;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::session::{Key, Timestamp};
 
 /// What a store keeps: bytes, and the time after which nobody wants them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Blob {
     pub expires: Timestamp,
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
+    /// Tells one that was loaded from all under its key that differ from it, before and after. `None`: the store cannot tell.
+    pub version: Option<u64>,
 }
+
+impl Blob {
+    #[must_use]
+    pub fn new(expires: Timestamp, bytes: impl Into<Bytes>) -> Blob {
+        Blob { expires, bytes: bytes.into(), version: None }
+    }
+
+    #[must_use]
+    pub fn known_by(self, version: u64) -> Blob {
+        Blob { version: Some(version), ..self }
+    }
+}
+
+/// They hold the same.
+impl PartialEq for Blob {
+    fn eq(&self, other: &Blob) -> bool {
+        (self.expires, &self.bytes) == (other.expires, &other.bytes)
+    }
+}
+
+impl Eq for Blob {}
 
 /// What an update does with the newest blob.
 #[derive(Debug, Clone)]
@@ -140,6 +164,21 @@ pub trait Store: Send + Sync {
     /// The store failed; what was stored is as it was.
     fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome>;
 
+    /// The same for a caller who has loaded a blob before. That one may be shown first, although it is not the newest; then the newest is shown
+    /// behind it, and the last answer counts. Stores that know a blob by its version read less, or hold others up for less.
+    ///
+    /// # Errors
+    /// As [`Store::update`].
+    fn update_loaded(
+        &self,
+        key: &Key,
+        _loaded: &Blob,
+        durability: Durability,
+        change: &mut dyn FnMut(Option<&Blob>) -> Change,
+    ) -> Result<Outcome> {
+        self.update(key, durability, change)
+    }
+
     /// Takes a record out of the way that is damaged as the store sees it, or as `is_damaged` says of its blob, so that it is met
     /// once only. It is kept for inspection.
     ///
@@ -163,7 +202,7 @@ pub trait Store: Send + Sync {
 
     /// Keeps the other servers that share the store off a session, for those requests that took the lease of this server before. `None`: the
     /// store is of one server, whose own leases are enough.
-    fn lease(&self, _key: &Key, _label: &str, _wait: &lease::Wait<'_>) -> Option<lease::Answer> {
+    fn lease(&self, _key: &Key, _label: &[u8], _wait: &lease::Wait<'_>) -> Option<lease::Answer> {
         None
     }
 }

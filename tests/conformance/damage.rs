@@ -55,7 +55,7 @@ fn what_a_newer_version_wrote_counts_as_absent_and_stays(subject: &Subject) {
     let store = FileStore::new(server.dir());
     let newer: [(&str, Rewrite); 2] = [
         ("record", |store, server, id| {
-            let mut write = |found: Option<&Blob>| Change::Write(Blob { bytes: vec![99, 0xc0], ..found.unwrap().clone() });
+            let mut write = |found: Option<&Blob>| Change::Write(Blob::new(found.unwrap().expires, vec![99, 0xc0]));
             assert_eq!(store.update(&server.key(id), Durability::Process, &mut write).unwrap(), Outcome::Written);
         }),
         ("file", |_, server, id| {

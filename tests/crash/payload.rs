@@ -119,7 +119,7 @@ impl State {
         let grown = max.min(start + step * self.total as usize);
         let most = random.below(grown as u64 + 1);
         let tail = usize::try_from(random.below(most + 1)).expect("64-bit");
-        Blob { expires: self.expires(), bytes: self.bytes(HEAD + tail) }
+        Blob::new(self.expires(), self.bytes(HEAD + tail))
     }
 
     /// Tied to the change, so that an expiry beside another payload is noticed.

@@ -104,7 +104,7 @@ impl Worker {
         let Worker { judge, random, .. } = self;
         let key = any_key(random);
         let life = |random: &mut Random| Timestamp(LIVING + random.below(1 << 30));
-        let mut blob = Blob { expires: life(random), bytes: vec![7; 300] };
+        let mut blob = Blob::new(life(random), vec![7; 300]);
         let mut done = judge.store.create(&key, &blob, Durability::Process).map(drop);
         for _ in 0..2 {
             blob.expires = life(random);

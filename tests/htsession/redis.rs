@@ -16,7 +16,7 @@ fn put(store: &RedisStore, number: u8, user: Option<&str>, expires: Timestamp) -
     let (created, accessed) = (now().minus(60 * SECOND), now());
     let user = user.map(str::to_owned);
     let record = Record { incarnation: number.into(), created, accessed, timeout: 1800, presented: true, user, values };
-    assert!(store.create(&key(number), &Blob { expires, bytes: record.encode() }, Durability::Process).unwrap());
+    assert!(store.create(&key(number), &Blob::new(expires, record.encode()), Durability::Process).unwrap());
     key(number).reference().to_string()
 }
 

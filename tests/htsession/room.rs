@@ -83,7 +83,7 @@ impl Room {
 
     fn put_blob(&self, number: u8, expires: Timestamp, bytes: Vec<u8>) -> String {
         let key = key(number);
-        assert!(self.store().create(&key, &Blob { expires, bytes }, Durability::Process).unwrap());
+        assert!(self.store().create(&key, &Blob::new(expires, bytes), Durability::Process).unwrap());
         key.reference().to_string()
     }
 

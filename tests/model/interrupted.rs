@@ -49,6 +49,18 @@ impl Store for Interrupted<'_> {
         self.store.update(key, durability, change)
     }
 
+    /// Shows what was loaded first, as stores may that know it by its version, and then the newest.
+    fn update_loaded(
+        &self,
+        key: &Key,
+        loaded: &Blob,
+        durability: Durability,
+        change: &mut dyn FnMut(Option<&Blob>) -> Change,
+    ) -> Result<Outcome> {
+        drop(change(Some(loaded)));
+        self.update(key, durability, change)
+    }
+
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {
         self.store.quarantine(key, is_damaged)
     }

@@ -35,7 +35,7 @@ pub fn put(dir: &Path, numbers: impl IntoIterator<Item = u32>, expired_for: impl
             Some(span) => now().minus(span.as_micros().try_into().expect("a short time")),
             None => now().plus(1_800_000_000),
         };
-        let blob = Blob { expires, bytes: bytes.clone() };
+        let blob = Blob::new(expires, bytes.clone());
         assert!(store.create(&key(n), &blob, Durability::Process).expect("a session"), "session {n} is there");
     }
     if geteuid().is_root() {
@@ -77,7 +77,7 @@ pub fn reseal(dir: &Path) {
             let Ok(Stored::Session(mut record)) = Stored::decode(&blob.bytes) else { panic!("not a session") };
             let Body::Sealed(sealed) = &mut record.values else { panic!("not sealed") };
             *sealed.last_mut().expect("a seal") ^= 1;
-            Change::Write(Blob { expires: blob.expires, bytes: Stored::Session(record).encode() })
+            Change::Write(Blob::new(blob.expires, Stored::Session(record).encode()))
         };
         assert_eq!(store.update(&key, Durability::Process, &mut change).expect("a write"), Outcome::Written);
     }
@@ -97,7 +97,7 @@ pub fn shift(store: &dyn Store, seconds: i64) {
                 Stored::Session(record) => (record.created, record.accessed) = (shifted(record.created), shifted(record.accessed)),
                 Stored::Alias(alias) => alias.grace_ends = shifted(alias.grace_ends),
             }
-            Change::Write(Blob { expires: shifted(blob.expires), bytes: stored.encode() })
+            Change::Write(Blob::new(shifted(blob.expires), stored.encode()))
         };
         store.update(&key, Durability::Process, &mut change).expect("a write");
     }

@@ -308,7 +308,7 @@ impl Database {
         for line in self.sql(&format!("SELECT {row} FROM {table}")).replace("\\t", "\t").lines() {
             let [key, version, expires, data] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
             let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(data.as_bytes()).expect("hex");
-            let mut stored = Stored::decode(&bytes).expect("a record");
+            let mut stored = Stored::decode(&bytes.into()).expect("a record");
             match &mut stored {
                 Stored::Session(record) => (record.created, record.accessed) = (shift(record.created), shift(record.accessed)),
                 Stored::Alias(alias) => alias.grace_ends = shift(alias.grace_ends),

@@ -176,7 +176,7 @@ fn shift(blob: &Blob, seconds: i64) -> Option<Blob> {
         }
         Decoded::Alias(alias) => alias.grace_ends = shifted(alias.grace_ends, seconds),
     }
-    Some(Blob { expires: shifted(blob.expires, seconds), bytes: stored.encode() })
+    Some(Blob::new(shifted(blob.expires, seconds), stored.encode()))
 }
 
 /// What never ends goes on for ever.

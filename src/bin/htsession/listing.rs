@@ -39,7 +39,7 @@ impl Stored {
                 let content = Content::Damaged("it is not what was written".to_owned());
                 Stored { key: *key, expires: Timestamp::NEVER, size: 0, content }
             }
-            Entry::Blob(Blob { expires, bytes }) => {
+            Entry::Blob(Blob { expires, bytes, .. }) => {
                 let content = match Decoded::decode(&bytes) {
                     Ok(Decoded::Session(record)) => Content::Session(record),
                     Ok(Decoded::Alias(alias)) => Content::Alias(alias),

@@ -1,19 +1,18 @@
 //! What C holds as `session *`.
 
 use std::ffi::{CStr, c_char, c_void};
-use std::sync::Mutex;
 
 use super::super::stock::own;
 use super::{Answer, Status};
 use crate::hooks::slot::Slot;
-use crate::hooks::tree::{Tree, try_lock};
+use crate::hooks::tree::{Locked, Tree, try_lock};
 use crate::httpd::ffi::request_rec;
 use crate::httpd::{Request, guard};
 
 /// One for each session of a request tree, in the pool of the first request.
 pub struct Handle {
     root: *mut request_rec,
-    tree: *const Mutex<Tree>,
+    tree: *const Locked,
     slot: usize,
 }
 
@@ -70,7 +69,7 @@ impl Inside<'_> {
 }
 
 /// The handle of a slot, the same one each time.
-pub fn handle(tree: &mut Tree, slot: usize, root: Request<'_>, of: *const Mutex<Tree>, writable: bool) -> *const Handle {
+pub fn handle(tree: &mut Tree, slot: usize, root: Request<'_>, of: *const Locked, writable: bool) -> *const Handle {
     if let Some(lent) = tree.slots[slot].attachment::<Lent>() {
         lent.writable |= writable;
         return lent.handle;
@@ -157,7 +156,7 @@ pub unsafe fn fact<T>(handle: *const Handle, otherwise: T, body: impl FnOnce(&mu
 }
 
 /// Locks the tree of a request for an open.
-pub fn with_tree<T>(tree: &Mutex<Tree>, request: Request<'_>, body: impl FnOnce(&mut Tree) -> Answer<T>) -> Answer<T> {
+pub fn with_tree<T>(tree: &Locked, request: Request<'_>, body: impl FnOnce(&mut Tree) -> Answer<T>) -> Answer<T> {
     match try_lock(tree, request) {
         Ok(Some(mut tree)) => body(&mut tree),
         Ok(None) => Err(Status::Busy),

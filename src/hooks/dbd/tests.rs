@@ -66,7 +66,7 @@ fn table(engine: Engine) -> (tempfile::TempDir, Place, DbdStore<Direct>) {
 const KEY: Key = Key([0x5a; 32]);
 
 fn blob(bytes: &[u8]) -> Blob {
-    Blob { expires: Timestamp(9), bytes: bytes.to_vec() }
+    Blob::new(Timestamp(9), bytes.to_vec())
 }
 
 fn keeps_the_promises(engine: Engine) {
@@ -80,7 +80,7 @@ fn keeps_the_promises(engine: Engine) {
 fn never_ending_and_every_byte(store: &dyn Store) {
     let every: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
     for expires in [Timestamp(0), Timestamp(1_700_000_000_000_000), Timestamp::NEVER] {
-        let value = Blob { expires, bytes: every.clone() };
+        let value = Blob::new(expires, every.clone());
         assert!(store.create(&KEY, &value, Durability::Process).unwrap());
         assert_eq!(store.load(&KEY).unwrap(), Some(value));
         assert_eq!(store.update(&KEY, Durability::Process, &mut |_| Change::Delete).unwrap(), Outcome::Deleted);
@@ -91,7 +91,7 @@ fn never_ending_and_every_byte(store: &dyn Store) {
 fn rows_of_others(place: &Place, store: &dyn Store) {
     let table = place.table();
     assert!(store.create(&KEY, &blob(b"damage"), Durability::Process).unwrap());
-    store.quarantine(&KEY, &|blob| blob.bytes == b"damage").unwrap();
+    store.quarantine(&KEY, &|blob| *blob.bytes == *b"damage").unwrap();
     assert_eq!(store.load(&KEY).unwrap(), None);
     assert!(place.sql(&format!("SELECT k FROM {table}")).contains(&format!("{}.corrupt", KEY.hex())));
     place.sql(&format!("INSERT INTO {table} (k, ver, expires, data) VALUES ('thesis', 1, 1, '')"));

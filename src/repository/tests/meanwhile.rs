@@ -29,6 +29,16 @@ impl Store for Meddled<'_> {
         let outcome = self.store.update(key, durability, change);
         if self.is_mute { Err(crate::store::Error::Unusable("no answer".into())) } else { outcome }
     }
+    fn update_loaded(
+        &self,
+        key: &Key,
+        loaded: &Blob,
+        durability: Durability,
+        change: &mut dyn FnMut(Option<&Blob>) -> Change,
+    ) -> StoreResult<Outcome> {
+        drop(change(Some(loaded)));
+        self.update(key, durability, change)
+    }
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> StoreResult<()> {
         self.store.quarantine(key, is_damaged)
     }

@@ -46,7 +46,7 @@ fn a_broken_seal_is_put_aside_once() {
     let mut change = |found: Option<&Blob>| {
         let Ok(Stored::Session(mut record)) = Stored::decode(&found.unwrap().bytes) else { panic!("a session") };
         record.incarnation ^= 1;
-        Change::Write(Blob { expires: found.unwrap().expires, bytes: Stored::Session(record).encode() })
+        Change::Write(Blob::new(found.unwrap().expires, Stored::Session(record).encode()))
     };
     ground.store.update(key, Durability::Process, &mut change).unwrap();
     let Ok(Lookup::Damaged(damage)) = ground.sessions().find(id, NOW) else { panic!("damaged") };

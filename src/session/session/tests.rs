@@ -178,16 +178,22 @@ fn a_clock_that_is_set_back_during_a_request_leaves_no_access_in_the_future() {
     assert_eq!((merged.record.accessed, merged.expires), (now, now.plus(61 * MICROS)));
 }
 
+const BYTES: Bytes = Bytes::from_static(&[1]);
+
+fn loaded(key: Key, accessed: Timestamp) -> Loaded {
+    Loaded { key, bytes: BYTES, expires: NOW, version: None, sealer: None, accessed }
+}
+
 #[test]
 fn what_is_stored_of_additions_beyond_the_last_number_is_the_same_whoever_wrote_meanwhile() {
     let (_, mut newest) = stored();
     newest.values.set("n", Value::Int(i64::MAX - 1));
     let key = Key::derive(&Scope { name: "h".into(), cookie: "sid".into() }, &Id::from_random([1; 24]));
     let mut session = Session::stored(Id::from_random([1; 24]), key, newest.clone(), NOW.plus(1), NOW, 4096);
-    session.remember(Loaded { key, bytes: vec![1], was_sealed: false });
+    session.remember(loaded(key, NOW));
     session.add("n", 5).unwrap();
     session.add("n", -5).unwrap();
-    let (loaded, _) = session.as_loaded(&key, &[1]).unwrap();
+    let (loaded, _) = session.as_loaded(&key, &BYTES).unwrap();
     for newest in [loaded, newest] {
         let merged = session.merged(newest, NOW.plus(1), &RULES, NOW).unwrap();
         assert_eq!(merged.record.values.get("n"), Some(&Value::Int(i64::MAX - 1)));
@@ -195,10 +201,37 @@ fn what_is_stored_of_additions_beyond_the_last_number_is_the_same_whoever_wrote_
 }
 
 #[test]
+fn what_is_stored_of_additions_is_the_same_after_a_reload_and_for_sums_of_sums_beyond_the_last_number() {
+    let key = Key::derive(&Scope { name: "h".into(), cookie: "sid".into() }, &Id::from_random([1; 24]));
+    let record_with = |n| {
+        let (_, mut record) = stored();
+        record.values.set("n", Value::Int(n));
+        record
+    };
+    // What lies there, what is added, what lies there when it is read again, what is added then.
+    for (first, one, then, other) in [(1, i64::MAX - 1, Some(2), -10), (-10, i64::MAX, None, 5), (-10, i64::MAX, Some(-9), 5)] {
+        let mut session = Session::stored(Id::from_random([1; 24]), key, record_with(first), NOW.plus(1), NOW, 4096);
+        session.remember(loaded(key, NOW));
+        session.add("n", one).unwrap();
+        if let Some(then) = then {
+            session.reloaded(record_with(then), NOW.plus(1));
+            session.remember(loaded(key, NOW));
+        }
+        session.add("n", other).unwrap();
+        let newest = record_with(then.unwrap_or(first));
+        let known = session.as_loaded(&key, &BYTES).unwrap().0;
+        let stored = [known, newest].map(|newest| session.merged(newest, NOW.plus(1), &RULES, NOW).unwrap().record.values);
+        assert_eq!(stored[0], stored[1], "{first} + {one}, {then:?} + {other}");
+    }
+}
+
+#[test]
 fn the_same_bytes_in_another_place_are_not_what_was_loaded() {
     let (mut session, _) = stored();
     let key = *session.key().unwrap();
-    session.remember(Loaded { key, bytes: vec![1], was_sealed: true });
-    assert!(session.as_loaded(&key, &[1]).is_some() && session.as_loaded(&key, &[2]).is_none());
-    assert!(session.as_loaded(&Key([7; 32]), &[1]).is_none());
+    session.remember(loaded(key, NOW.plus(1)));
+    let (record, _) = session.as_loaded(&key, &BYTES).unwrap();
+    assert_eq!(record.accessed, NOW.plus(1), "as it lay there, whatever the session shows");
+    assert!(session.as_loaded(&key, &vec![1].into()).is_some() && session.as_loaded(&key, &vec![2].into()).is_none());
+    assert!(session.as_loaded(&Key([7; 32]), &BYTES).is_none());
 }

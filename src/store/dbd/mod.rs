@@ -18,7 +18,6 @@ use std::time::{Duration, SystemTime};
 
 use once_cell::sync::OnceCell;
 
-use super::recent::{Recent, Versioned};
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
 use database::{Connection, Database, Failure, Field, Value};
@@ -34,7 +33,6 @@ pub struct DbdStore<D> {
     table: Table,
     /// The SQL of the engine, which a connection names.
     statements: OnceCell<Statements>,
-    recent: Recent<Row>,
 }
 
 /// What to do about a table that is missing, or is another one.
@@ -47,16 +45,9 @@ pub fn unusable(driver: &str, table: &Table, why: &str) -> String {
 }
 
 /// A row of the table.
-#[derive(Clone)]
 struct Row {
     version: i64,
     blob: Blob,
-}
-
-impl Versioned for Row {
-    fn blob(&self) -> &Blob {
-        &self.blob
-    }
 }
 
 /// Positive, and so good as unique.
@@ -78,7 +69,7 @@ impl<D: Database> DbdStore<D> {
     /// Nothing is asked before the first use.
     #[must_use]
     pub fn new(database: D, table: Table) -> DbdStore<D> {
-        DbdStore { database, table, statements: OnceCell::new(), recent: Recent::default() }
+        DbdStore { database, table, statements: OnceCell::new() }
     }
 
     /// Takes a connection for one statement.
@@ -145,7 +136,7 @@ impl<D: Database> DbdStore<D> {
         let mut fields = row.into_iter();
         match (fields.next(), fields.next(), fields.next()) {
             (Some(Field::Integer(version)), Some(Field::Integer(expires)), Some(Field::Bytes(bytes))) => {
-                Ok(Some(Row { version, blob: Blob { expires: from_column(expires), bytes } }))
+                Ok(Some(Row { version, blob: Blob::new(from_column(expires), bytes) }))
             }
             _ => Err(self.foreign(key)),
         }
@@ -173,6 +164,36 @@ impl<D: Database> DbdStore<D> {
                     Err(Error::Failed("SessionStore dbd: the answer to a change was lost, and the session has changed since".into()))
                 }
             },
+        }
+    }
+
+    /// `known`: a row that was loaded. If that is the newest still, which its version tells, there is no need to read it again.
+    fn update_from(
+        &self,
+        mut known: Option<Row>,
+        key: &str,
+        durability: Durability,
+        change: &mut dyn FnMut(Option<&Blob>) -> Change,
+    ) -> Result<Outcome> {
+        let mut turns = Turns::new();
+        loop {
+            let is_read = known.is_none();
+            let Some(row) = known.take().map_or_else(|| self.read(key), |row| Ok(Some(row)))? else {
+                change(None);
+                return Ok(Outcome::Kept);
+            };
+            let (done, outcome) = match change(Some(&row.blob)) {
+                Change::Keep if is_read => return Ok(Outcome::Kept),
+                Change::Keep => continue, // of the newest it may mean something else
+                Change::Write(blob) | Change::Replace(blob) => (self.swap(key, &row, &blob, durability)?, Outcome::Written),
+                Change::Delete => (self.remove(key, row.version, durability)?, Outcome::Deleted),
+            };
+            if done {
+                return Ok(outcome);
+            }
+            if is_read && !turns.rest(row.version) {
+                return Err(Error::Locked(self.name(key), PATIENCE));
+            }
         }
     }
 
@@ -212,34 +233,23 @@ impl<D: Database> Store for DbdStore<D> {
     }
 
     fn load(&self, key: &Key) -> Result<Option<Blob>> {
-        let Some(row) = self.read(&key.hex())? else { return Ok(None) };
-        self.recent.replace(key, &row);
-        Ok(Some(row.blob))
+        let row = self.read(&key.hex())?;
+        Ok(row.map(|Row { version, blob }| blob.known_by(version.cast_unsigned())))
     }
 
     fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
-        // A request changes what it has loaded. If that is the newest still, which its version tells, there is no need to read it again.
-        let mut known = self.recent.take(key);
-        let (key, mut turns) = (key.hex(), Turns::new());
-        loop {
-            let is_read = known.is_none();
-            let Some(row) = known.take().map_or_else(|| self.read(&key), |row| Ok(Some(row)))? else {
-                change(None);
-                return Ok(Outcome::Kept);
-            };
-            let (done, outcome) = match change(Some(&row.blob)) {
-                Change::Keep if is_read => return Ok(Outcome::Kept),
-                Change::Keep => continue, // of the newest it may mean something else
-                Change::Write(blob) | Change::Replace(blob) => (self.swap(&key, &row, &blob, durability)?, Outcome::Written),
-                Change::Delete => (self.remove(&key, row.version, durability)?, Outcome::Deleted),
-            };
-            if done {
-                return Ok(outcome);
-            }
-            if is_read && !turns.rest(row.version) {
-                return Err(Error::Locked(self.name(&key), PATIENCE));
-            }
-        }
+        self.update_from(None, &key.hex(), durability, change)
+    }
+
+    fn update_loaded(
+        &self,
+        key: &Key,
+        loaded: &Blob,
+        durability: Durability,
+        change: &mut dyn FnMut(Option<&Blob>) -> Change,
+    ) -> Result<Outcome> {
+        let known = loaded.version.map(|version| Row { version: version.cast_signed(), blob: loaded.clone() });
+        self.update_from(known, &key.hex(), durability, change)
     }
 
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {

@@ -16,7 +16,7 @@ fn store() -> (Arc<Memory>, DbdStore<Arc<Memory>>) {
 }
 
 fn blob(bytes: &[u8]) -> Blob {
-    Blob { expires: Timestamp(9), bytes: bytes.to_vec() }
+    Blob::new(Timestamp(9), bytes.to_vec())
 }
 
 fn create(store: &dyn Store, bytes: &[u8]) -> Result<bool> {
@@ -25,16 +25,24 @@ fn create(store: &dyn Store, bytes: &[u8]) -> Result<bool> {
 
 /// Adds one to the only byte; how often it was asked to.
 fn add(store: &dyn Store) -> (Result<Outcome>, usize) {
+    add_to(store, None)
+}
+
+fn add_to(store: &dyn Store, loaded: Option<&Blob>) -> (Result<Outcome>, usize) {
     let mut asked = 0;
-    let outcome = store.update(&KEY, Durability::Process, &mut |found| {
+    let add = &mut |found: Option<&Blob>| {
         asked += 1;
         found.map_or(Change::Keep, |found| Change::Write(blob(&[found.bytes[0] + 1])))
-    });
+    };
+    let outcome = match loaded {
+        Some(loaded) => store.update_loaded(&KEY, loaded, Durability::Process, add),
+        None => store.update(&KEY, Durability::Process, add),
+    };
     (outcome, asked)
 }
 
 fn bytes(store: &dyn Store) -> Option<Vec<u8>> {
-    store.load(&KEY).unwrap().map(|blob| blob.bytes)
+    store.load(&KEY).unwrap().map(|blob| blob.bytes.to_vec())
 }
 
 #[test]
@@ -107,7 +115,7 @@ fn a_row_made_anew_is_not_taken_for_the_old_one() {
         }
         Change::Keep
     });
-    assert_eq!((outcome.unwrap(), shown), (Outcome::Kept, vec![b"old".to_vec(), b"new".to_vec()]));
+    assert_eq!((outcome.unwrap(), shown), (Outcome::Kept, vec![b"old".to_vec().into(), b"new".to_vec().into()]));
     assert_eq!(bytes(&store), Some(b"new".to_vec()));
 }
 
@@ -141,7 +149,7 @@ fn a_damaged_record_is_put_aside_and_forgotten_in_the_end() {
         create(&store, b"damage").unwrap();
         store.quarantine(&KEY, &|_| false).unwrap();
         assert!(bytes(&store).is_some());
-        store.quarantine(&KEY, &|blob| blob.bytes == b"damage").unwrap();
+        store.quarantine(&KEY, &|blob| *blob.bytes == *b"damage").unwrap();
         assert_eq!(bytes(&store), None);
     }
     let aside = format!("{}.corrupt", KEY.hex());
@@ -192,25 +200,29 @@ fn what_was_loaded_is_changed_without_another_look_unless_it_has_changed() {
     let theirs = DbdStore::new(Arc::clone(&memory), Table::default());
     create(&ours, &[1]).unwrap();
     let asked = || memory.asked.swap(0, Ordering::Relaxed);
-    assert_eq!(bytes(&ours), Some(vec![1]));
+    let load = || ours.load(&KEY).unwrap();
+    let loaded = load();
     asked();
-    assert_eq!((add(&ours).0.unwrap(), asked()), (Outcome::Written, 1));
+    assert_eq!((add_to(&ours, loaded.as_ref()).0.unwrap(), asked()), (Outcome::Written, 1));
+    let loaded = load();
     assert_eq!(bytes(&ours), Some(vec![2]));
     add(&theirs).0.unwrap();
-    let (outcome, times) = add(&ours);
+    let (outcome, times) = add_to(&ours, loaded.as_ref());
     assert_eq!((outcome.unwrap(), times, bytes(&ours)), (Outcome::Written, 2, Some(vec![4])));
     // To keep it is the answer to the newest only.
+    let loaded = load().unwrap();
     add(&theirs).0.unwrap();
     let mut seen = Vec::new();
     let keep = &mut |found: Option<&Blob>| {
         seen.push(found.unwrap().bytes[0]);
         Change::Keep
     };
-    assert_eq!(ours.update(&KEY, Durability::Process, keep).unwrap(), Outcome::Kept);
+    assert_eq!(ours.update_loaded(&KEY, &loaded, Durability::Process, keep).unwrap(), Outcome::Kept);
     assert_eq!(seen, [4, 5]);
+    let loaded = load();
     assert_eq!(bytes(&ours), Some(vec![5]));
     assert_eq!(theirs.update(&KEY, Durability::Process, &mut |_| Change::Delete).unwrap(), Outcome::Deleted);
-    assert_eq!(add(&ours).0.unwrap(), Outcome::Kept, "nothing is revived");
+    assert_eq!(add_to(&ours, loaded.as_ref()).0.unwrap(), Outcome::Kept, "nothing is revived");
     assert_eq!(bytes(&ours), None);
 }
 

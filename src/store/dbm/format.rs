@@ -44,7 +44,12 @@ pub fn decode(key: &Key, record: &[u8]) -> Option<Stored> {
         return None;
     }
     let expires = Timestamp(u64::from_le_bytes(*times.first_chunk()?));
-    Some(Stored { blob: Blob { expires, bytes: bytes.to_vec() }, row: claimed_row(record)? })
+    Some(Stored { blob: Blob::new(expires, bytes.to_vec()).known_by(claimed_version(record)?), row: claimed_row(record)? })
+}
+
+/// The check of a record, which all that is in it goes into, with its key.
+pub fn claimed_version(record: &[u8]) -> Option<u64> {
+    record.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
 /// What a record says of its row, whole or not.
@@ -82,7 +87,7 @@ mod tests {
     #[test]
     fn a_record_is_read_as_it_was_written_and_under_its_own_key_only() {
         for bytes in [&b""[..], b"x", &[7; 5000]] {
-            let blob = Blob { expires: Timestamp(0x0102_0304_0506_0708), bytes: bytes.to_vec() };
+            let blob = Blob::new(Timestamp(0x0102_0304_0506_0708), bytes.to_vec());
             let record = encode(&KEY, &blob, Timestamp(77));
             assert_eq!(decode(&KEY, &record), Some(Stored { blob, row: Timestamp(77) }));
             assert_eq!(claimed_row(&record), Some(Timestamp(77)));
@@ -92,7 +97,7 @@ mod tests {
 
     #[test]
     fn each_changed_bit_and_each_lost_byte_is_damage() {
-        let record = encode(&KEY, &Blob { expires: Timestamp(9), bytes: b"value".to_vec() }, Timestamp(8));
+        let record = encode(&KEY, &Blob::new(Timestamp(9), b"value".to_vec()), Timestamp(8));
         for bit in 0..record.len() * 8 {
             let mut changed = record.clone();
             changed[bit / 8] ^= 1 << (bit % 8);

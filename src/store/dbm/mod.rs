@@ -95,6 +95,43 @@ impl DbmStore {
         self.environment()?.write(self.waits(durability), PATIENCE, work)
     }
 
+    /// `decided`: what becomes of this version, if it is the newest still.
+    fn update_from(
+        &self,
+        mut decided: Option<(u64, Change)>,
+        key: &Key,
+        durability: Durability,
+        change: &mut dyn FnMut(Option<&Blob>) -> Change,
+    ) -> Result<Outcome> {
+        self.write(durability, |tables, writer| {
+            let Some(record) = tables.records.get(writer, &key.0)? else {
+                change(None);
+                return Ok(Verdict::Abort(Outcome::Kept));
+            };
+            let decided = decided.take().filter(|(version, _)| format::claimed_version(record) == Some(*version));
+            let (row, change) = match (decided, format::claimed_row(record)) {
+                (Some((_, change)), Some(row)) => (row, change),
+                _ => {
+                    let old = format::decode(key, record).ok_or_else(|| self.corrupt(key))?;
+                    (old.row, change(Some(&old.blob)))
+                }
+            };
+            match change {
+                Change::Keep => Ok(Verdict::Abort(Outcome::Kept)),
+                Change::Delete => {
+                    tables.records.delete(writer, &key.0)?;
+                    tables.expiry.delete(writer, &format::row(row, key))?;
+                    Ok(Verdict::Commit(Outcome::Deleted))
+                }
+                // What was there before lies in a page that is free now, and that nothing of ours reads.
+                Change::Write(blob) | Change::Replace(blob) => {
+                    tables.put(writer, key, &blob, row)?;
+                    Ok(Verdict::Commit(Outcome::Written))
+                }
+            }
+        })
+    }
+
     fn corrupt(&self, key: &Key) -> Error {
         Error::Corrupt(self.dir.join(format!("{}:{}", files::DATA, key.hex())))
     }
@@ -122,26 +159,19 @@ impl Store for DbmStore {
     }
 
     fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
-        self.write(durability, |tables, writer| {
-            let Some(record) = tables.records.get(writer, &key.0)? else {
-                change(None);
-                return Ok(Verdict::Abort(Outcome::Kept));
-            };
-            let old = format::decode(key, record).ok_or_else(|| self.corrupt(key))?;
-            match change(Some(&old.blob)) {
-                Change::Keep => Ok(Verdict::Abort(Outcome::Kept)),
-                Change::Delete => {
-                    tables.records.delete(writer, &key.0)?;
-                    tables.expiry.delete(writer, &format::row(old.row, key))?;
-                    Ok(Verdict::Commit(Outcome::Deleted))
-                }
-                // What was there before lies in a page that is free now, and that nothing of ours reads.
-                Change::Write(blob) | Change::Replace(blob) => {
-                    tables.put(writer, key, &blob, old.row)?;
-                    Ok(Verdict::Commit(Outcome::Written))
-                }
-            }
-        })
+        self.update_from(None, key, durability, change)
+    }
+
+    /// What becomes of the blob is decided before the turn to write has come, which all others wait for.
+    fn update_loaded(
+        &self,
+        key: &Key,
+        loaded: &Blob,
+        durability: Durability,
+        change: &mut dyn FnMut(Option<&Blob>) -> Change,
+    ) -> Result<Outcome> {
+        let decided = loaded.version.map(|version| (version, change(Some(loaded))));
+        self.update_from(decided, key, durability, change)
     }
 
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {

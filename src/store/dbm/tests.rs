@@ -21,7 +21,7 @@ fn key(n: u32) -> Key {
 }
 
 fn blob(expires: u64, bytes: &[u8]) -> Blob {
-    Blob { expires: Timestamp(expires), bytes: bytes.to_vec() }
+    Blob::new(Timestamp(expires), bytes.to_vec())
 }
 
 fn write(store: &DbmStore, key: &Key, new: &Blob) -> Result<Outcome> {
@@ -150,7 +150,7 @@ fn what_its_reader_calls_damaged_is_put_aside_and_what_is_whole_stays() {
     store.create(&KEY, &blob(9, b"nonsense"), NOW).unwrap();
     store.quarantine(&KEY, &|_| false).unwrap();
     assert!(store.load(&KEY).unwrap().is_some());
-    store.quarantine(&KEY, &|blob| blob.bytes == b"nonsense").unwrap();
+    store.quarantine(&KEY, &|blob| *blob.bytes == *b"nonsense").unwrap();
     assert_eq!(store.load(&KEY).unwrap(), None);
     assert_eq!(store.survey().unwrap().adrift, 0);
 }
@@ -206,7 +206,7 @@ fn a_sweep_obeys_its_time_and_tells_each_deleted_after_it_is_gone() {
         let slice = Duration::from_micros(100);
         // What is told may look into the store, and change it.
         let mut deleted = |key: &Key, blob: &Blob| {
-            assert!(!store.create(&KEY, &Blob { expires: Timestamp(u64::MAX), bytes: vec![] }, NOW).unwrap() || told.is_empty());
+            assert!(!store.create(&KEY, &Blob::new(Timestamp(u64::MAX), vec![]), NOW).unwrap() || told.is_empty());
             assert_eq!(store.load(key).unwrap(), None);
             told.push(blob.expires.0);
         };

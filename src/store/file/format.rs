@@ -154,7 +154,7 @@ mod tests {
     const HEADER_7: Header = Header { capacity: 992, incarnation: 99 };
 
     fn blob() -> Blob {
-        Blob { expires: Timestamp(5), bytes: b"payload".to_vec() }
+        Blob::new(Timestamp(5), b"payload".to_vec())
     }
 
     fn head(bytes: &[u8]) -> SlotHead {

@@ -1,11 +1,11 @@
 //! One open session file.
 
-use std::borrow::Cow;
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::{Errno, pread};
@@ -87,7 +87,7 @@ impl RecordFile {
     }
 
     /// So many bytes, or as many as there are before the end of the file.
-    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+    fn read(&self, offset: u64, len: usize) -> Result<Bytes> {
         let mut bytes = Vec::with_capacity(len);
         while bytes.len() < len {
             let more = len - bytes.len();
@@ -100,7 +100,7 @@ impl RecordFile {
             }
         }
         bytes.truncate(len);
-        Ok(bytes)
+        Ok(bytes.into())
     }
 
     pub fn lock(&self) -> Result<()> {
@@ -135,7 +135,7 @@ impl RecordFile {
     pub fn newest_unlocked(&self) -> Result<Option<Blob>> {
         let Some(view) = View::read(self)? else { return Ok(None) };
         let Some((slot, head)) = view.claimed_newest() else { return Ok(None) };
-        Ok(view.payload(slot, &head)?.map(|bytes| Blob { expires: head.expires, bytes }))
+        Ok(view.payload(slot, &head)?.map(|bytes| Blob::new(head.expires, bytes)))
     }
 
     /// The newest blob. The caller holds the lock, so what is not valid now was left by a writer that died, or is damage.
@@ -150,7 +150,7 @@ impl RecordFile {
                     SlotState::Written(head) => head.len as usize,
                     SlotState::Damaged => view.header.capacity as usize,
                 };
-                return Ok(Newest { blob: Blob { expires: head.expires, bytes }, header: view.header, slot, seq: head.seq, older });
+                return Ok(Newest { blob: Blob::new(head.expires, bytes), header: view.header, slot, seq: head.seq, older });
             }
         }
         Err(self.corrupt())
@@ -161,7 +161,7 @@ impl RecordFile {
     pub fn overwrite_both(&self, newest: &Newest, blob: &Blob, durability: Durability) -> Result<bool> {
         self.overwrite_older(newest, blob, durability)?;
         let written = Newest {
-            blob: Blob { expires: blob.expires, bytes: Vec::new() },
+            blob: Blob::new(blob.expires, Bytes::new()),
             header: newest.header,
             slot: 1 - newest.slot,
             seq: newest.next_seq(),
@@ -187,7 +187,7 @@ struct View<'f> {
     header: Header,
     heads: [SlotState; 2],
     /// The beginning of the file, up to [`FIRST_READ`].
-    first: Vec<u8>,
+    first: Bytes,
 }
 
 impl<'f> View<'f> {
@@ -211,13 +211,13 @@ impl<'f> View<'f> {
     }
 
     /// Bytes of the file, of the first read if it has them; `None`: the file ends before.
-    fn part(&self, offset: u64, len: usize) -> Result<Option<Cow<'_, [u8]>>> {
+    fn part(&self, offset: u64, len: usize) -> Result<Option<Bytes>> {
         let start = usize::try_from(offset).expect("64-bit");
-        if let Some(bytes) = self.first.get(start..start + len) {
-            return Ok(Some(Cow::Borrowed(bytes)));
+        if start + len <= self.first.len() {
+            return Ok(Some(self.first.slice(start..start + len)));
         }
         let bytes = self.of.read(offset, len)?;
-        Ok((bytes.len() == len).then_some(Cow::Owned(bytes)))
+        Ok((bytes.len() == len).then_some(bytes))
     }
 
     fn written(&self) -> impl Iterator<Item = (usize, SlotHead)> {
@@ -236,9 +236,9 @@ impl<'f> View<'f> {
     }
 
     /// The payload of a slot; `None`: not what its head was written with.
-    fn payload(&self, slot: usize, head: &SlotHead) -> Result<Option<Vec<u8>>> {
+    fn payload(&self, slot: usize, head: &SlotHead) -> Result<Option<Bytes>> {
         let bytes = self.part(self.header.slot_offset(slot) + SLOT_HEAD as u64, head.len as usize)?;
-        Ok(bytes.filter(|bytes| self.header.intact(&self.of.key, head, bytes)).map(Cow::into_owned))
+        Ok(bytes.filter(|bytes| self.header.intact(&self.of.key, head, bytes)))
     }
 }
 

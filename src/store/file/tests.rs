@@ -12,7 +12,7 @@ fn store() -> (tempfile::TempDir, FileStore) {
 }
 
 fn blob(bytes: &[u8]) -> Blob {
-    Blob { expires: Timestamp(9), bytes: bytes.to_vec() }
+    Blob::new(Timestamp(9), bytes.to_vec())
 }
 
 fn write(store: &FileStore, bytes: &[u8]) -> Result<Outcome> {
@@ -70,7 +70,7 @@ fn a_file_of_a_newer_version_counts_as_absent_and_stays() {
 fn what_its_reader_calls_damaged_is_put_aside_too() {
     let (_place, store) = store();
     store.create(&KEY, &blob(b"nonsense"), Durability::Process).unwrap();
-    store.quarantine(&KEY, &|blob| blob.bytes == b"nonsense").unwrap();
+    store.quarantine(&KEY, &|blob| *blob.bytes == *b"nonsense").unwrap();
     assert_eq!(store.load(&KEY).unwrap(), None);
 }
 

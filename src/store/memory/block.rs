@@ -75,15 +75,27 @@ impl Head {
     /// The bytes of the record; `None`: it is not whole.
     pub fn blob(&self, memory: Memory<'_>, address: u64) -> Option<Blob> {
         let length = self.length(memory)?;
-        let mut bytes = vec![0; length.next_multiple_of(8)];
-        let mut places = bytes.as_chunks_mut::<8>().0.iter_mut();
+        let mut bytes = Vec::with_capacity(length.next_multiple_of(8));
         for (part, block) in walk(memory, address, length) {
-            for (word, place) in block?[part.skip..part.skip + part.data].iter().zip(&mut places) {
-                *place = word.load(Ordering::Relaxed).to_ne_bytes();
-            }
+            let words = block?[part.skip..part.skip + part.data].iter();
+            bytes.extend(words.flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()));
         }
         bytes.truncate(length);
-        (self.check(&bytes) == self.words[0] || checksum_is_off()).then_some(Blob { expires: self.expires(), bytes })
+        let is_whole = self.check(&bytes) == self.words[0] || checksum_is_off();
+        is_whole.then(|| Blob::new(self.expires(), bytes).known_by(self.version()))
+    }
+
+    /// What is checked: key, expiry, length, birth and bytes.
+    fn version(&self) -> u64 {
+        self.words[0]
+    }
+
+    /// Whether it is that of a blob that was loaded, as far as the head can tell, and tells where its blocks are: a chain of them is worth a look
+    /// at the whole.
+    pub fn is_that_of(&self, loaded: &Blob) -> bool {
+        let length = loaded.bytes.len();
+        let is_alone = HEAD + length.div_ceil(8) <= CHUNK;
+        is_alone && loaded.version == Some(self.version()) && loaded.expires == self.expires() && self.words[6] == length as u64
     }
 
     /// The blocks that the record is in, each with its class; `None`: they cannot be told.

@@ -65,7 +65,7 @@ fn blob(n: u64, version: u64, size: usize) -> Blob {
     let mut bytes = format!("record {n} version {version} ").into_bytes();
     let filler = bytes.clone();
     bytes.extend(filler.iter().cycle().take(size));
-    Blob { expires: Timestamp(1000 + version), bytes }
+    Blob::new(Timestamp(1000 + version), bytes)
 }
 
 impl Ground {
@@ -208,10 +208,10 @@ fn more_records_than_places_in_the_index_are_all_found() {
     let many = MIB / 256;
     let all = 0..many * 6 / 5;
     for n in all.clone() {
-        assert!(ground.create(n, &Blob { expires: Timestamp(n), bytes: n.to_le_bytes().to_vec() }));
+        assert!(ground.create(n, &Blob::new(Timestamp(n), n.to_le_bytes().to_vec())));
     }
     for n in all {
-        assert_eq!(ground.load(n).unwrap().bytes, n.to_le_bytes());
+        assert_eq!(*ground.load(n).unwrap().bytes, n.to_le_bytes());
     }
     ground.audit();
 }

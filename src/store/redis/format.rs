@@ -1,10 +1,10 @@
 //! The bytes of a record in Redis (docs/formats.md): a head that tells one write from another, and what was written.
 
+use bytes::Bytes;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::session::{Key, Timestamp};
 use crate::store::Blob;
-use crate::store::recent::Versioned;
 
 /// What each record begins with; behind the name stands the number of the layout.
 const MAGIC: [u8; 5] = *b"msrs\x01";
@@ -26,9 +26,15 @@ pub struct Value {
     pub blob: Blob,
 }
 
-impl Versioned for Value {
-    fn blob(&self) -> &Blob {
-        &self.blob
+impl From<Version> for u64 {
+    fn from(version: Version) -> u64 {
+        u64::from_ne_bytes(version.0)
+    }
+}
+
+impl From<u64> for Version {
+    fn from(version: u64) -> Version {
+        Version(version.to_ne_bytes())
     }
 }
 
@@ -83,16 +89,16 @@ fn part(head: &[u8], at: usize) -> [u8; 8] {
     head[at..at + 8].try_into().expect("eight bytes")
 }
 
-pub fn decode(key: &Key, bytes: &[u8]) -> Found {
+pub fn decode(key: &Key, bytes: &Bytes) -> Found {
     let Some((version, before)) = Version::peek(bytes) else {
         let is_newer = bytes.starts_with(&MAGIC[..4]) && bytes.get(4).is_some_and(|&layout| layout > MAGIC[4]);
         return if is_newer { Found::Newer } else { Found::Damage };
     };
-    let (head, payload) = bytes.split_at(HEAD);
-    if part(head, HEAD - 8) != check(key, &head[..HEAD - 8], payload) {
+    let (head, payload) = (&bytes[..HEAD], bytes.slice(HEAD..));
+    if part(head, HEAD - 8) != check(key, &head[..HEAD - 8], &payload) {
         return Found::Damage;
     }
-    let blob = Blob { expires: Timestamp(u64::from_le_bytes(part(head, 21))), bytes: payload.to_vec() };
+    let blob = Blob::new(Timestamp(u64::from_le_bytes(part(head, 21))), payload);
     Found::Value(Value { version, before, blob })
 }
 
@@ -103,21 +109,20 @@ mod tests {
     #[test]
     fn what_was_encoded_is_decoded_and_every_other_byte_is_damage() {
         let key = Key([3; 32]);
-        let value =
-            Value { version: Version([1; 8]), before: Version([2; 8]), blob: Blob { expires: Timestamp(77), bytes: b"payload".to_vec() } };
-        let bytes = encode(&key, value.version, value.before, &value.blob);
+        let value = Value { version: Version([1; 8]), before: Version([2; 8]), blob: Blob::new(Timestamp(77), &b"payload"[..]) };
+        let bytes = Bytes::from(encode(&key, value.version, value.before, &value.blob));
         assert_eq!((bytes.len(), &bytes[..MARK]), (HEAD + 7, &value.version.mark()[..]));
         assert_eq!(decode(&key, &bytes), Found::Value(value));
         assert_eq!(decode(&Key([4; 32]), &bytes), Found::Damage, "under another key");
         for at in 0..bytes.len() {
-            let mut other = bytes.clone();
+            let mut other = bytes.to_vec();
             other[at] ^= 1; // that of the layout becomes an older one
-            assert_eq!(decode(&key, &other), Found::Damage, "byte {at}");
+            assert_eq!(decode(&key, &other.into()), Found::Damage, "byte {at}");
         }
         for length in 0..bytes.len() {
-            assert_eq!(decode(&key, &bytes[..length]), Found::Damage, "{length} bytes");
+            assert_eq!(decode(&key, &bytes.slice(..length)), Found::Damage, "{length} bytes");
         }
         let newer = [b"msrs\x02", &bytes[5..]].concat();
-        assert_eq!(decode(&key, &newer), Found::Newer);
+        assert_eq!(decode(&key, &newer.into()), Found::Newer);
     }
 }

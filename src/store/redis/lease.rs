@@ -140,7 +140,7 @@ impl Claim {
         match call.arg(wake(shared)).arg(u8::from(joins)).invoke(&mut link.connection)? {
             Value::BulkString(holder) => Ok(Taken::By(holder)),
             Value::Array(record) => Ok(Taken::Now(record.into_iter().next().map(|record| match record {
-                Value::BulkString(bytes) => Stored::Bytes(bytes),
+                Value::BulkString(bytes) => Stored::Bytes(bytes.into()),
                 _ => Stored::Nothing,
             }))),
             other => Err(RedisError::from((ErrorKind::UnexpectedReturnType, "not an answer of ours", format!("{other:?}")))),
@@ -162,7 +162,9 @@ impl Claim {
         }
         both.cmd("GET").arg(&self.record);
         match both.query::<(Option<String>, Option<Vec<u8>>)>(&mut link.connection) {
-            Ok((taken, stored)) => Ok((taken.is_some(), Some(stored.map_or(Stored::Nothing, Stored::Bytes)))),
+            Ok((taken, stored)) => {
+                Ok((taken.is_some(), Some(stored.map_or(Stored::Nothing, |bytes: Vec<u8>| Stored::Bytes(bytes.into())))))
+            }
             Err(error) => match error.clone().into_server_errors().as_deref() {
                 // The lease is answered for; what is wrong with the record, the load will tell.
                 Some([(1, _)]) => Ok((false, None)),

@@ -2,8 +2,8 @@
 //!
 //! * **A record** is one string under `<prefix><key in hex>`: a version, and the blob ([`format`]). Redis removes it by itself, [`GRACE`]
 //!   after it expired.
-//! * **update** compares and sets by version, in a script: what somebody else wrote meanwhile is shown to the change again. A load
-//!   is remembered for the update that mostly follows, which then needs no second look.
+//! * **update** compares and sets by version, in a script: what somebody else wrote meanwhile is shown to the change again. Who
+//!   brings what he has loaded, as requests do, needs no second look.
 //! * **A lost answer** is made up for: each write has a version of its own, and what is found afterwards tells whether it was done.
 //! * **Leases** keep other servers off a session ([`lease`]).
 //!
@@ -25,8 +25,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::redis::{Cmd, RedisResult};
+use bytes::Bytes;
 
-use super::recent::Recent;
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::expiry::GRACE;
 use crate::session::{Key, Timestamp};
@@ -45,7 +45,6 @@ const MOST_RACES: usize = 10_000;
 
 pub struct RedisStore {
     shared: Arc<Shared>,
-    recent: Recent<Value>,
 }
 
 /// What the thread that renews leases needs too.
@@ -67,7 +66,7 @@ impl Shared {
 /// What is stored under a name.
 enum Stored {
     Nothing,
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
     /// No string: not ours.
     Foreign,
 }
@@ -75,7 +74,7 @@ enum Stored {
 fn get(link: &mut Link, name: &str) -> RedisResult<Stored> {
     match Cmd::new().arg("GET").arg(name).query::<Option<Vec<u8>>>(&mut link.connection) {
         Ok(None) => Ok(Stored::Nothing),
-        Ok(Some(bytes)) => Ok(Stored::Bytes(bytes)),
+        Ok(Some(bytes)) => Ok(Stored::Bytes(bytes.into())),
         Err(error) if error.code() == Some("WRONGTYPE") => Ok(Stored::Foreign),
         Err(error) => Err(error),
     }
@@ -100,7 +99,7 @@ impl RedisStore {
         let name = format!("SessionStore {target}");
         let pool = Pool::new(files.map(|files| Connector::new(target, files)), name);
         let shared = Shared { pool, prefix, has_replicas, leases: lease::Leases::new(host), fetched: Fetched::default() };
-        RedisStore { shared: Arc::new(shared), recent: Recent::default() }
+        RedisStore { shared: Arc::new(shared) }
     }
 
     /// A store for a tool: of the words of `SessionStore`, whose files it reads itself.
@@ -137,6 +136,58 @@ impl RedisStore {
         Error::Corrupt(PathBuf::from(self.shared.name(key)))
     }
 
+    /// `known`: a version that was loaded, which need not be the newest: what is set is compared before.
+    fn update_from(
+        &self,
+        known: Option<(Version, Blob)>,
+        key: &Key,
+        durability: Durability,
+        change: &mut dyn FnMut(Option<&Blob>) -> Change,
+    ) -> Result<Outcome> {
+        self.shared.fetched.forget(key);
+        let name = self.shared.name(key);
+        let claim = self.shared.leases.ending(key);
+        let read = |stored: Option<Value>| stored.map(|value| (value.version, value.blob));
+        let mut is_newest = known.is_none();
+        let mut current = match known {
+            Some(known) => Some(known),
+            None => read(self.read(key)?),
+        };
+        for _ in 0..MOST_RACES {
+            let Some((over, blob)) = current else {
+                change(None);
+                return Ok(Outcome::Kept);
+            };
+            let write = match change(Some(&blob)) {
+                Change::Keep if is_newest => return Ok(Outcome::Kept),
+                // What was decided by an older one counts if that is the newest still.
+                Change::Keep => {
+                    current = read(self.read(key)?);
+                    is_newest = true;
+                    if current.as_ref().is_some_and(|(newest, _)| *newest == over) {
+                        return Ok(Outcome::Kept);
+                    }
+                    continue;
+                }
+                Change::Write(blob) | Change::Replace(blob) => {
+                    let version = self.draw()?;
+                    let bytes = format::encode(key, version, over, &blob);
+                    Write { over, version, to: Some((bytes, lifetime(blob.expires))) }
+                }
+                Change::Delete => Write { over, version: self.draw()?, to: None },
+            };
+            match write::compare_and_set(&self.shared, &name, &write, claim.as_deref(), durability)? {
+                Answer::Done if write.to.is_some() => return Ok(Outcome::Written),
+                Answer::Done => return Ok(Outcome::Deleted),
+                Answer::Other(stored) => {
+                    current = read(self.understand(key, stored)?);
+                    is_newest = true;
+                }
+            }
+        }
+        Err(Error::Locked(PathBuf::from(name), Duration::ZERO))
+    }
+
     fn draw(&self) -> Result<Version> {
         Version::draw().map_err(|error| Error::Failed(format!("no random numbers: {error}")))
     }
@@ -155,54 +206,22 @@ impl Store for RedisStore {
             Some(stored) => self.understand(key, stored)?,
             None => self.read(key)?,
         };
-        let Some(value) = read else { return Ok(None) };
-        self.recent.put(key, &value);
-        Ok(Some(value.blob))
+        Ok(read.map(|Value { version, blob, .. }| blob.known_by(version.into())))
     }
 
     fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
-        self.shared.fetched.forget(key);
-        let name = self.shared.name(key);
-        let claim = self.shared.leases.ending(key);
-        let remembered = self.recent.take(key);
-        let mut is_newest = remembered.is_none();
-        let mut current = match remembered {
-            Some(value) => Some(value),
-            None => self.read(key)?,
-        };
-        for _ in 0..MOST_RACES {
-            let Some(value) = current else {
-                change(None);
-                return Ok(Outcome::Kept);
-            };
-            let write = match change(Some(&value.blob)) {
-                Change::Keep if is_newest => return Ok(Outcome::Kept),
-                // What was decided by an older one counts if that is the newest still.
-                Change::Keep => {
-                    current = self.read(key)?;
-                    is_newest = true;
-                    if current.as_ref().is_some_and(|newest| newest.version == value.version) {
-                        return Ok(Outcome::Kept);
-                    }
-                    continue;
-                }
-                Change::Write(blob) | Change::Replace(blob) => {
-                    let version = self.draw()?;
-                    let bytes = format::encode(key, version, value.version, &blob);
-                    Write { over: value.version, version, to: Some((bytes, lifetime(blob.expires))) }
-                }
-                Change::Delete => Write { over: value.version, version: self.draw()?, to: None },
-            };
-            match write::compare_and_set(&self.shared, &name, &write, claim.as_deref(), durability)? {
-                Answer::Done if write.to.is_some() => return Ok(Outcome::Written),
-                Answer::Done => return Ok(Outcome::Deleted),
-                Answer::Other(stored) => {
-                    current = self.understand(key, stored)?;
-                    is_newest = true;
-                }
-            }
-        }
-        Err(Error::Locked(PathBuf::from(name), Duration::ZERO))
+        self.update_from(None, key, durability, change)
+    }
+
+    fn update_loaded(
+        &self,
+        key: &Key,
+        loaded: &Blob,
+        durability: Durability,
+        change: &mut dyn FnMut(Option<&Blob>) -> Change,
+    ) -> Result<Outcome> {
+        let known = loaded.version.map(|version| (version.into(), loaded.clone()));
+        self.update_from(known, key, durability, change)
     }
 
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {
@@ -218,8 +237,8 @@ impl Store for RedisStore {
         walk::each(&self.shared, visit)
     }
 
-    fn lease(&self, key: &Key, label: &str, wait: &super::lease::Wait<'_>) -> Option<super::lease::Answer> {
-        self.shared.leases.is_wanted().then(|| lease::acquire(&self.shared, key, label, wait))
+    fn lease(&self, key: &Key, label: &[u8], wait: &super::lease::Wait<'_>) -> Option<super::lease::Answer> {
+        self.shared.leases.is_wanted().then(|| lease::acquire(&self.shared, key, &String::from_utf8_lossy(label), wait))
     }
 }
 

@@ -19,7 +19,7 @@ fn key(n: u8) -> Key {
 }
 
 fn blob(expires: u64, bytes: &[u8]) -> Blob {
-    Blob { expires: Timestamp(expires), bytes: bytes.to_vec() }
+    Blob::new(Timestamp(expires), bytes.to_vec())
 }
 
 fn now() -> u64 {
@@ -58,5 +58,5 @@ fn two_prefixes_are_two_stores_whatever_is_in_them() {
         all.len()
     };
     assert_eq!((all(&one), all(&two), all(&other)), (1, 1, 0));
-    assert_eq!(one.load(&key(1)).unwrap().unwrap().bytes, b"one");
+    assert_eq!(*one.load(&key(1)).unwrap().unwrap().bytes, *b"one");
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ::redis::{Cmd, RedisResult};
+use bytes::Bytes;
 
 use super::format::{self, Found};
 use super::scripts::PUT_ASIDE;
@@ -26,7 +27,7 @@ pub fn quarantine(shared: &Shared, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool
     let stored = shared.pool.run(|link, _| get(link, &name))?;
     let bytes = match stored {
         Stored::Nothing => return Ok(()),
-        Stored::Foreign => Vec::new(),
+        Stored::Foreign => Bytes::new(),
         Stored::Bytes(bytes) => match format::decode(key, &bytes) {
             Found::Value(value) if is_damaged(&value.blob) => bytes,
             Found::Damage => bytes,
@@ -97,7 +98,7 @@ pub fn sweep(shared: &Shared, before: Timestamp, slice: Duration, from: Cursor, 
 }
 
 fn judge(shared: &Shared, key: &Key, bytes: Option<Vec<u8>>, before: Timestamp, done: &mut Sweep, deleted: &mut dyn FnMut(&Key, &Blob)) {
-    let found = bytes.map(|bytes| format::decode(key, &bytes));
+    let found = bytes.map(|bytes| format::decode(key, &bytes.into()));
     match found {
         Some(Found::Value(value)) => {
             done.seen += 1;
@@ -144,7 +145,7 @@ pub fn each(shared: &Shared, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> Resu
             Ok((next, keys.into_iter().zip(stored).collect::<Vec<_>>()))
         })?;
         for (key, bytes) in found {
-            let entry = match bytes.map(|bytes| format::decode(&key, &bytes)) {
+            let entry = match bytes.map(|bytes| format::decode(&key, &bytes.into())) {
                 Some(Found::Value(value)) => Entry::Blob(value.blob),
                 Some(Found::Damage) => Entry::Corrupt,
                 Some(Found::Newer) | None => continue,

@@ -89,7 +89,7 @@ pub fn attempt(
         Reply::Nil => return Ok(Answer::Other(Stored::Nothing)),
         // Sent twice, the first may have been carried out late.
         Reply::BulkString(bytes) if again && matches!(write.trace(&bytes), Trace::Done) => {}
-        Reply::BulkString(bytes) => return Ok(Answer::Other(Stored::Bytes(bytes))),
+        Reply::BulkString(bytes) => return Ok(Answer::Other(Stored::Bytes(bytes.into()))),
         other => return Err(RedisError::from((ErrorKind::UnexpectedReturnType, "not an answer of ours", format!("{other:?}")))),
     }
     confirm(link, shared, durability)?;

@@ -84,7 +84,7 @@ fn a_death_while_room_is_made_loses_nothing_but_what_is_passing() {
         }
         (0..n).filter(|n| n % 3 > 0).for_each(|n| ground.delete(n));
         ground.look_for_room_again();
-        let passing = |n: u64| Blob { bytes: format!("passing {n} {:500}", "").into_bytes(), expires: Timestamp(n) };
+        let passing = |n: u64| Blob::new(Timestamp(n), format!("passing {n} {:500}", "").into_bytes());
         let more = n..n + 200;
         more.clone().for_each(|n| assert!(ground.create(n, &passing(n))));
         window::die_after(deaths);

@@ -4,7 +4,7 @@ use super::*;
 
 fn passing(n: u64, size: usize) -> Blob {
     let text = format!("passing {n} ");
-    Blob { expires: Timestamp(1 << 40), bytes: text.bytes().cycle().take(text.len() + size).collect() }
+    Blob::new(Timestamp(1 << 40), text.bytes().cycle().take(text.len() + size).collect::<Vec<_>>())
 }
 
 fn is_full(result: Result<bool>) -> bool {

@@ -52,7 +52,7 @@ fn tls_asks_for_the_ca_and_gives_the_client_certificate() {
         let store = store(&format!("rediss://{host}:{} ca={} {client}", redis.port(), file("ca.pem")));
         store.create(&key(1), &blob(u64::MAX, host.as_bytes()), Durability::Process).unwrap();
         write(&store, &key(1), blob(u64::MAX, &[7; 70_000])).unwrap();
-        assert_eq!(store.load(&key(1)).unwrap().unwrap().bytes, [7; 70_000]);
+        assert_eq!(*store.load(&key(1)).unwrap().unwrap().bytes, [7; 70_000]);
         store.update(&key(1), Durability::Process, &mut |_| Change::Delete).unwrap();
     }
     for (words, expected) in [
@@ -101,7 +101,7 @@ fn a_full_server_is_told_as_such() {
     let why = store.create(&key(1), &blob(u64::MAX, b"v"), Durability::Process).unwrap_err().to_string();
     assert!(why.contains("raise maxmemory"), "{why}");
     let wait = Wait { until: Instant::now(), is_pointless: &|| false, then_loads: true };
-    match process(&redis, 1, Timing::default()).lease(&key(1), "", &wait) {
+    match process(&redis, 1, Timing::default()).lease(&key(1), b"", &wait) {
         Some(Err(Refused::Failed(why))) => assert!(why.to_string().contains("raise maxmemory"), "{why}"),
         _ => panic!("there is no room for a lease"),
     }
@@ -122,7 +122,7 @@ fn sentinels_lead_a_user_of_few_rights_to_the_primary() {
     let url = |user: &str| format!("redis+sentinel://{user}:pw@127.0.0.1:{}/main", sentinel.port());
     let ann = store(&url("ann"));
     assert!(ann.create(&key(1), &blob(u64::MAX, b"v"), Durability::Machine).unwrap());
-    assert_eq!(ann.load(&key(1)).unwrap().unwrap().bytes, b"v");
+    assert_eq!(*ann.load(&key(1)).unwrap().unwrap().bytes, *b"v");
     let why = why(&url("few"));
     assert!(why.contains("+role") && why.contains("SessionStore redis+sentinel://127.0.0.1:"), "{why}");
 }

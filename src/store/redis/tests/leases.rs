@@ -24,7 +24,7 @@ pub fn process(redis: &Redis, n: u8, timing: Timing) -> RedisStore {
 
 pub fn ask(store: &RedisStore, patience: u64) -> Answer {
     let wait = Wait { until: Instant::now() + Duration::from_millis(patience), is_pointless: &|| false, then_loads: false };
-    store.lease(&key(1), "GET /cart", &wait).unwrap()
+    store.lease(&key(1), b"GET /cart", &wait).unwrap()
 }
 
 pub fn held_by(answer: Answer) -> String {
@@ -54,13 +54,13 @@ fn one_server_at_a_time_has_it_and_who_waits_in_vain_is_told_who() {
     assert_eq!(held_by(ask(&two, 300)), "server 1, GET /cart");
     assert!((300..1000).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
     let pointless = Wait { until: Instant::now() + Duration::from_secs(60), is_pointless: &|| true, then_loads: false };
-    assert!(matches!(two.lease(&key(1), "", &pointless), Some(Err(Refused::Pointless))));
+    assert!(matches!(two.lease(&key(1), b"", &pointless), Some(Err(Refused::Pointless))));
     let elsewhere = Wait { until: Instant::now(), is_pointless: &|| false, then_loads: false };
-    assert!(give(two.lease(&key(2), "", &elsewhere).unwrap().unwrap()), "another session");
+    assert!(give(two.lease(&key(2), b"", &elsewhere).unwrap().unwrap()), "another session");
     assert!(give(lease));
     assert!(give(ask(&two, 0).unwrap()));
     is_clean(&redis);
-    assert!(store(&redis.url()).lease(&key(1), "", &elsewhere).is_none(), "a tool takes none");
+    assert!(store(&redis.url()).lease(&key(1), b"", &elsewhere).is_none(), "a tool takes none");
 }
 
 #[test]

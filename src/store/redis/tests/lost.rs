@@ -117,7 +117,7 @@ fn a_server_that_goes_is_a_failure_at_once_and_one_that_comes_back_is_used_again
             assert!(Instant::now() < end);
             std::thread::sleep(Duration::from_millis(20));
         }
-        assert_eq!(store.load(&key(1)).unwrap().unwrap().bytes, b"v");
+        assert_eq!(*store.load(&key(1)).unwrap().unwrap().bytes, *b"v");
         write(&store, &key(1), blob(u64::MAX, b"v")).unwrap(); // its scripts are gone
     }
     redis.cli(&["CLIENT", "KILL", "TYPE", "normal"]);

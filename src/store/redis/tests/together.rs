@@ -14,15 +14,15 @@ fn the_record_comes_with_the_lease_for_the_load_that_follows_in_the_same_thread(
     one.create(&key(1), &blob(u64::MAX, b"1"), Durability::Process).unwrap();
     let wait = || Wait { until: Instant::now(), is_pointless: &|| false, then_loads: true };
     let asked = || redis.info("cmdstat_get").split([':', '=', ',']).nth(1).unwrap().parse::<u32>().unwrap();
-    let shown = |store: &RedisStore| store.load(&key(1)).unwrap().unwrap().bytes;
-    let lease = one.lease(&key(1), "", &wait()).unwrap().unwrap();
+    let shown = |store: &RedisStore| store.load(&key(1)).unwrap().unwrap().bytes.to_vec();
+    let lease = one.lease(&key(1), b"", &wait()).unwrap().unwrap();
     let before = asked();
     assert_eq!((shown(&one), asked() - before), (b"1".to_vec(), 0), "it had been fetched");
     write(&two, &key(1), blob(u64::MAX, b"2")).unwrap();
     assert_eq!(shown(&one), b"2", "once");
     assert!(give(lease));
     for another_thread in [true, false] {
-        let lease = one.lease(&key(1), "", &wait()).unwrap().unwrap();
+        let lease = one.lease(&key(1), b"", &wait()).unwrap().unwrap();
         write(&two, &key(1), blob(u64::MAX, b"3")).unwrap();
         if another_thread {
             assert_eq!(std::thread::scope(|scope| scope.spawn(|| shown(&one)).join().unwrap()), b"3");
@@ -34,7 +34,7 @@ fn the_record_comes_with_the_lease_for_the_load_that_follows_in_the_same_thread(
     // A record that is none is told by the load.
     redis.cli(&["DEL", &format!("msrs1:{}", key(1).hex())]);
     redis.cli(&["LPUSH", &format!("msrs1:{}", key(1).hex()), "a list"]);
-    let lease = one.lease(&key(1), "", &wait()).unwrap().unwrap();
+    let lease = one.lease(&key(1), b"", &wait()).unwrap().unwrap();
     assert!(matches!(one.load(&key(1)), Err(Error::Corrupt(_))));
     assert!(give(lease));
 }
@@ -44,16 +44,16 @@ fn what_came_with_the_lease_is_not_what_is_there_after_a_write() {
     let redis = Redis::start(&[]);
     let one = process(&redis, 1, Timing::default());
     let wait = || Wait { until: Instant::now(), is_pointless: &|| false, then_loads: true };
-    let shown = || one.load(&key(1)).unwrap().map(|blob| blob.bytes);
-    let lease = one.lease(&key(1), "", &wait()).unwrap().unwrap();
+    let shown = || one.load(&key(1)).unwrap().map(|blob| blob.bytes.to_vec());
+    let lease = one.lease(&key(1), b"", &wait()).unwrap().unwrap();
     assert!(one.create(&key(1), &blob(u64::MAX, b"1"), Durability::Process).unwrap(), "a new session is locked before it is stored");
     assert_eq!(shown(), Some(b"1".to_vec()));
     assert!(give(lease));
-    let lease = one.lease(&key(1), "", &wait()).unwrap().unwrap();
+    let lease = one.lease(&key(1), b"", &wait()).unwrap().unwrap();
     write(&one, &key(1), blob(u64::MAX, b"2")).unwrap();
     assert_eq!(shown(), Some(b"2".to_vec()));
     assert!(give(lease));
-    let lease = one.lease(&key(1), "", &wait()).unwrap().unwrap();
+    let lease = one.lease(&key(1), b"", &wait()).unwrap().unwrap();
     one.quarantine(&key(1), &|_| true).unwrap();
     assert_eq!(shown(), None);
     assert!(give(lease));
