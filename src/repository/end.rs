@@ -1,6 +1,6 @@
 //! Ending a session: its storage goes, wherever it has moved.
 
-use super::{CIRCLE, Error, Repository, circle};
+use super::{CIRCLE, Error, Repository, blob_of, circle};
 use crate::session::session::Phase;
 use crate::session::{Alias, Id, Key, Session, Stored, Timestamp};
 use crate::store::{self, Blob, Change, Durability, Outcome, Store};
@@ -17,13 +17,13 @@ pub enum Ended {
 }
 
 /// Ends the session of this incarnation that is, or was, under `key`, wherever it has moved. To end a session is safe always, so this follows
-/// changes of privilege too. `passed` is shown the aliases on the way.
+/// changes of privilege too. What was loaded from there, if anything was, goes with the key. `passed` is shown the aliases on the way.
 ///
 /// # Errors
 /// The store failed: the session is as it was.
 pub fn end(
     store: &dyn Store,
-    mut key: Key,
+    (mut key, mut loaded): (Key, Option<Blob>),
     incarnation: u64,
     durability: Durability,
     passed: &mut dyn FnMut(&Alias),
@@ -42,7 +42,11 @@ pub fn end(
                 Some(Err(_)) | None => Change::Keep,
             }
         };
-        match store.update(&key, durability, &mut change) {
+        let updated = match loaded.take() {
+            Some(loaded) => store.update_loaded(&key, &loaded, durability, &mut change),
+            None => store.update(&key, durability, &mut change),
+        };
+        match updated {
             Ok(Outcome::Deleted) => return Ok(Ended::At(key)),
             Ok(_) => {}
             // What is damaged is no session any more; nobody shall come back to it.
@@ -66,7 +70,7 @@ impl Repository<'_> {
     /// The store failed: the session is as it was.
     pub fn delete(&self, session: &mut Session) -> Result<Option<Key>, Error> {
         let (Phase::Stored(_), Some(key)) = (session.phase(), session.key().copied()) else { return Ok(None) };
-        let incarnation = session.incarnation();
+        let (incarnation, loaded) = (session.incarnation(), session.loaded(&key).map(blob_of));
         let mut follow = |alias: &Alias| {
             if let (Some(id), Some(from)) = (session.id(), session.key())
                 && let Some(new) = alias.new_id(id, from)
@@ -74,7 +78,7 @@ impl Repository<'_> {
                 session.identify(new, alias.to);
             }
         };
-        match end(self.store, key, incarnation, self.terms.durability, &mut follow)? {
+        match end(self.store, (key, loaded), incarnation, self.terms.durability, &mut follow)? {
             Ended::At(key) => Ok(Some(key)),
             Ended::PutAside(_) | Ended::Before => Ok(None),
         }

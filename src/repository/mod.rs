@@ -33,9 +33,10 @@ mod save;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::session::session::Loaded;
 use crate::session::time::MICROS;
 use crate::session::{Expiry, Id, Key, Scope, Session, Timestamp};
-use crate::store::{self, Durability, Store};
+use crate::store::{self, Blob, Durability, Store};
 
 pub use end::{Ended, end};
 pub use find::{Damage, Live, Lookup};
@@ -108,6 +109,11 @@ const CIRCLE: usize = 10_000;
 
 fn circle() -> store::Error {
     store::Error::Unusable("the aliases of a session lead in a circle: somebody wrote into the store".into())
+}
+
+/// What a session was loaded from, for the store that it came from.
+fn blob_of(Loaded { bytes, expires, version, .. }: &Loaded) -> Blob {
+    Blob { expires: *expires, bytes: bytes.clone(), version: *version }
 }
 
 /// The wall clock, as records hold it.

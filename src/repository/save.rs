@@ -1,8 +1,8 @@
 //! Writing a session: its changes go on top of the newest record, as one step of the store.
 
-use super::{CIRCLE, Error, Repository, circle, draw};
+use super::{CIRCLE, Error, Repository, blob_of, circle, draw};
 use crate::session::record::{CodecError, sealer};
-use crate::session::session::{Intent, Loaded, Merged, Phase};
+use crate::session::session::{Intent, Merged, Phase};
 use crate::session::{Alias, Id, Key, Record, Session, Stored, Timestamp};
 use crate::store::{self, Blob, Change, Outcome};
 
@@ -131,10 +131,7 @@ impl Repository<'_> {
             change
         };
         let updated = match session.loaded(at.1) {
-            Some(Loaded { bytes, expires, version, .. }) => {
-                let loaded = Blob { expires: *expires, bytes: bytes.clone(), version: *version };
-                self.store.update_loaded(at.1, &loaded, self.terms.durability, &mut change)
-            }
+            Some(loaded) => self.store.update_loaded(at.1, &blob_of(loaded), self.terms.durability, &mut change),
             None => self.store.update(at.1, self.terms.durability, &mut change),
         };
         let outcome = match updated {

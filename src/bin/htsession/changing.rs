@@ -25,7 +25,7 @@ struct Killed {
 impl Killed {
     /// Ends a session wherever it has moved meanwhile.
     fn end(&mut self, place: &Place, key: &Key, incarnation: u64) -> Result<(), Failure> {
-        match end(&*place.store, *key, incarnation, place.durability, &mut |_| {})? {
+        match end(&*place.store, (*key, None), incarnation, place.durability, &mut |_| {})? {
             Ended::At(_) => self.killed += 1,
             Ended::PutAside(_) => self.put_aside += 1,
             Ended::Before => {}
