@@ -171,7 +171,6 @@ impl Config {
         let cookie = self.cookie();
         let name = match &self.scope {
             Some(scope) => scope.to_string(),
-            None if server_name.is_ascii() => String::from_utf8_lossy(server_name).to_ascii_lowercase(),
             None => String::from_utf8_lossy(server_name).to_lowercase(),
         };
         let terms = Terms {

@@ -42,11 +42,7 @@ pub fn end(
                 Some(Err(_)) | None => Change::Keep,
             }
         };
-        let updated = match loaded.take() {
-            Some(loaded) => store.update_loaded(&key, &loaded, durability, &mut change),
-            None => store.update(&key, durability, &mut change),
-        };
-        match updated {
+        match store.update_from(&key, loaded.take().as_ref(), durability, &mut change) {
             Ok(Outcome::Deleted) => return Ok(Ended::At(key)),
             Ok(_) => {}
             // What is damaged is no session any more; nobody shall come back to it.

@@ -181,9 +181,6 @@ impl Repository<'_> {
     /// Does this to what is stored under a key, if that is what was found there.
     fn replace(&self, key: &Key, found: Option<&Blob>, by: Change) -> store::Result<Outcome> {
         let mut change = |newest: Option<&Blob>| if newest == found { by.clone() } else { Change::Keep };
-        match found {
-            Some(found) => self.store.update_loaded(key, found, self.terms.durability, &mut change),
-            None => self.store.update(key, self.terms.durability, &mut change),
-        }
+        self.store.update_from(key, found, self.terms.durability, &mut change)
     }
 }

@@ -130,11 +130,8 @@ impl Repository<'_> {
             (plan, change) = self.plan(session, at, found, now);
             change
         };
-        let updated = match session.loaded(at.1) {
-            Some(loaded) => self.store.update_loaded(at.1, &blob_of(loaded), self.terms.durability, &mut change),
-            None => self.store.update(at.1, self.terms.durability, &mut change),
-        };
-        let outcome = match updated {
+        let loaded = session.loaded(at.1).map(blob_of);
+        let outcome = match self.store.update_from(at.1, loaded.as_ref(), self.terms.durability, &mut change) {
             Err(store::Error::Corrupt(path)) => return Err(Error::Corrupt(path.display().to_string())),
             other => other?,
         };

@@ -109,7 +109,7 @@ fn an_update_of_what_was_loaded_ends_with_the_newest(store: &dyn Store) {
             let loaded = store.load(&key).unwrap().unwrap();
             happens(store, &key);
             let (mut shown, mut asked) = (None, 0);
-            let done = store.update_loaded(&key, &loaded, NOW, &mut |found| {
+            let done = store.update_from(&key, Some(&loaded), NOW, &mut |found| {
                 asked += 1;
                 shown = found.map(|found| found.bytes.to_vec());
                 change.clone()

@@ -162,22 +162,22 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// The store failed; what was stored is as it was.
-    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome>;
+    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
+        self.update_from(key, None, durability, change)
+    }
 
-    /// The same for a caller who has loaded a blob before. That one may be shown first, although it is not the newest; then the newest is shown
-    /// behind it, and the last answer counts. Stores that know a blob by its version read less, or hold others up for less.
+    /// The same for a caller who may have loaded a blob before. That one may be shown first, although it is not the newest; then the newest is
+    /// shown behind it, and the last answer counts. Stores that know a blob by its version read less, or hold others up for less.
     ///
     /// # Errors
     /// As [`Store::update`].
-    fn update_loaded(
+    fn update_from(
         &self,
         key: &Key,
-        _loaded: &Blob,
+        loaded: Option<&Blob>,
         durability: Durability,
         change: &mut dyn FnMut(Option<&Blob>) -> Change,
-    ) -> Result<Outcome> {
-        self.update(key, durability, change)
-    }
+    ) -> Result<Outcome>;
 
     /// Takes a record out of the way that is damaged as the store sees it, or as `is_damaged` says of its blob, so that it is met
     /// once only. It is kept for inspection.

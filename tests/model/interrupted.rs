@@ -42,23 +42,19 @@ impl Store for Interrupted<'_> {
         self.store.load(key)
     }
 
-    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
+    /// Shows what was loaded first, as stores may that know it by its version, and then the newest.
+    fn update_from(
+        &self,
+        key: &Key,
+        loaded: Option<&Blob>,
+        durability: Durability,
+        change: &mut dyn FnMut(Option<&Blob>) -> Change,
+    ) -> Result<Outcome> {
+        loaded.into_iter().for_each(|loaded| drop(change(Some(loaded))));
         if self.own.get() != Some(key) {
             self.step();
         }
         self.store.update(key, durability, change)
-    }
-
-    /// Shows what was loaded first, as stores may that know it by its version, and then the newest.
-    fn update_loaded(
-        &self,
-        key: &Key,
-        loaded: &Blob,
-        durability: Durability,
-        change: &mut dyn FnMut(Option<&Blob>) -> Change,
-    ) -> Result<Outcome> {
-        drop(change(Some(loaded)));
-        self.update(key, durability, change)
     }
 
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {

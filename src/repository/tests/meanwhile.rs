@@ -21,23 +21,21 @@ impl Store for Meddled<'_> {
     fn load(&self, key: &Key) -> StoreResult<Option<Blob>> {
         self.store.load(key)
     }
-    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> StoreResult<Outcome> {
+    fn update_from(
+        &self,
+        key: &Key,
+        loaded: Option<&Blob>,
+        durability: Durability,
+        change: &mut dyn FnMut(Option<&Blob>) -> Change,
+    ) -> StoreResult<Outcome> {
+        // As stores may that know it by its version.
+        loaded.into_iter().for_each(|loaded| drop(change(Some(loaded))));
         if self.done.swap(true, Ordering::Relaxed) {
             return self.store.update(key, durability, change);
         }
         (self.meanwhile)();
         let outcome = self.store.update(key, durability, change);
         if self.is_mute { Err(crate::store::Error::Unusable("no answer".into())) } else { outcome }
-    }
-    fn update_loaded(
-        &self,
-        key: &Key,
-        loaded: &Blob,
-        durability: Durability,
-        change: &mut dyn FnMut(Option<&Blob>) -> Change,
-    ) -> StoreResult<Outcome> {
-        drop(change(Some(loaded)));
-        self.update(key, durability, change)
     }
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> StoreResult<()> {
         self.store.quarantine(key, is_damaged)

@@ -167,36 +167,6 @@ impl<D: Database> DbdStore<D> {
         }
     }
 
-    /// `known`: a row that was loaded. If that is the newest still, which its version tells, there is no need to read it again.
-    fn update_from(
-        &self,
-        mut known: Option<Row>,
-        key: &str,
-        durability: Durability,
-        change: &mut dyn FnMut(Option<&Blob>) -> Change,
-    ) -> Result<Outcome> {
-        let mut turns = Turns::new();
-        loop {
-            let is_read = known.is_none();
-            let Some(row) = known.take().map_or_else(|| self.read(key), |row| Ok(Some(row)))? else {
-                change(None);
-                return Ok(Outcome::Kept);
-            };
-            let (done, outcome) = match change(Some(&row.blob)) {
-                Change::Keep if is_read => return Ok(Outcome::Kept),
-                Change::Keep => continue, // of the newest it may mean something else
-                Change::Write(blob) | Change::Replace(blob) => (self.swap(key, &row, &blob, durability)?, Outcome::Written),
-                Change::Delete => (self.remove(key, row.version, durability)?, Outcome::Deleted),
-            };
-            if done {
-                return Ok(outcome);
-            }
-            if is_read && !turns.rest(row.version) {
-                return Err(Error::Locked(self.name(key), PATIENCE));
-            }
-        }
-    }
-
     /// Deletes one version. `false`: another one is there, or none.
     fn remove(&self, key: &str, seen: i64, durability: Durability) -> Result<bool> {
         match self.execute(Operation::Delete, &[Value::Text(key), Value::Integer(seen)], durability)? {
@@ -237,19 +207,36 @@ impl<D: Database> Store for DbdStore<D> {
         Ok(row.map(|Row { version, blob }| blob.known_by(version.cast_unsigned())))
     }
 
-    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
-        self.update_from(None, &key.hex(), durability, change)
-    }
-
-    fn update_loaded(
+    fn update_from(
         &self,
         key: &Key,
-        loaded: &Blob,
+        loaded: Option<&Blob>,
         durability: Durability,
         change: &mut dyn FnMut(Option<&Blob>) -> Change,
     ) -> Result<Outcome> {
-        let known = loaded.version.map(|version| Row { version: version.cast_signed(), blob: loaded.clone() });
-        self.update_from(known, &key.hex(), durability, change)
+        // If what was loaded is the newest still, which its version tells, there is no need to read it again.
+        let row = |loaded: &Blob| Some(Row { version: loaded.version?.cast_signed(), blob: loaded.clone() });
+        let mut known = loaded.and_then(row);
+        let (key, mut turns) = (key.hex(), Turns::new());
+        loop {
+            let is_read = known.is_none();
+            let Some(row) = known.take().map_or_else(|| self.read(&key), |row| Ok(Some(row)))? else {
+                change(None);
+                return Ok(Outcome::Kept);
+            };
+            let (done, outcome) = match change(Some(&row.blob)) {
+                Change::Keep if is_read => return Ok(Outcome::Kept),
+                Change::Keep => continue, // of the newest it may mean something else
+                Change::Write(blob) | Change::Replace(blob) => (self.swap(&key, &row, &blob, durability)?, Outcome::Written),
+                Change::Delete => (self.remove(&key, row.version, durability)?, Outcome::Deleted),
+            };
+            if done {
+                return Ok(outcome);
+            }
+            if is_read && !turns.rest(row.version) {
+                return Err(Error::Locked(self.name(&key), PATIENCE));
+            }
+        }
     }
 
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {

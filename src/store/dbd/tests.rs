@@ -34,10 +34,7 @@ fn add_to(store: &dyn Store, loaded: Option<&Blob>) -> (Result<Outcome>, usize) 
         asked += 1;
         found.map_or(Change::Keep, |found| Change::Write(blob(&[found.bytes[0] + 1])))
     };
-    let outcome = match loaded {
-        Some(loaded) => store.update_loaded(&KEY, loaded, Durability::Process, add),
-        None => store.update(&KEY, Durability::Process, add),
-    };
+    let outcome = store.update_from(&KEY, loaded, Durability::Process, add);
     (outcome, asked)
 }
 
@@ -217,7 +214,7 @@ fn what_was_loaded_is_changed_without_another_look_unless_it_has_changed() {
         seen.push(found.unwrap().bytes[0]);
         Change::Keep
     };
-    assert_eq!(ours.update_loaded(&KEY, &loaded, Durability::Process, keep).unwrap(), Outcome::Kept);
+    assert_eq!(ours.update_from(&KEY, Some(&loaded), Durability::Process, keep).unwrap(), Outcome::Kept);
     assert_eq!(seen, [4, 5]);
     let loaded = load();
     assert_eq!(bytes(&ours), Some(vec![5]));

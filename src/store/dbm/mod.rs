@@ -95,14 +95,42 @@ impl DbmStore {
         self.environment()?.write(self.waits(durability), PATIENCE, work)
     }
 
-    /// `decided`: what becomes of this version, if it is the newest still.
+    fn corrupt(&self, key: &Key) -> Error {
+        Error::Corrupt(self.dir.join(format!("{}:{}", files::DATA, key.hex())))
+    }
+}
+
+impl Store for DbmStore {
+    fn create(&self, key: &Key, blob: &Blob, durability: Durability) -> Result<bool> {
+        let record = format::encode(key, blob, blob.expires);
+        self.write(durability, |tables, writer| {
+            match tables.records.put_with_flags(writer, PutFlags::NO_OVERWRITE, &key.0, &record) {
+                Err(heed::Error::Mdb(heed::MdbError::KeyExist)) => return Ok(Verdict::Abort(false)),
+                other => other?,
+            }
+            tables.expiry.put(writer, &format::row(blob.expires, key), &[])?;
+            Ok(Verdict::Commit(true))
+        })
+    }
+
+    fn load(&self, key: &Key) -> Result<Option<Blob>> {
+        let found = self.environment()?.find(|tables, snapshot| {
+            let record = tables.records.get(snapshot, &key.0)?;
+            Ok(record.map(|record| format::decode(key, record)))
+        })?;
+        found.map(|stored| stored.map(|stored| stored.blob).ok_or_else(|| self.corrupt(key))).transpose()
+    }
+
     fn update_from(
         &self,
-        mut decided: Option<(u64, Change)>,
         key: &Key,
+        loaded: Option<&Blob>,
         durability: Durability,
         change: &mut dyn FnMut(Option<&Blob>) -> Change,
     ) -> Result<Outcome> {
+        // Decided before the turn to write has come, which all others wait for; it counts if that version is the newest still.
+        let known = loaded.and_then(|loaded| Some((loaded.version?, loaded)));
+        let mut decided = known.map(|(version, loaded)| (version, change(Some(loaded))));
         self.write(durability, |tables, writer| {
             let Some(record) = tables.records.get(writer, &key.0)? else {
                 change(None);
@@ -130,48 +158,6 @@ impl DbmStore {
                 }
             }
         })
-    }
-
-    fn corrupt(&self, key: &Key) -> Error {
-        Error::Corrupt(self.dir.join(format!("{}:{}", files::DATA, key.hex())))
-    }
-}
-
-impl Store for DbmStore {
-    fn create(&self, key: &Key, blob: &Blob, durability: Durability) -> Result<bool> {
-        let record = format::encode(key, blob, blob.expires);
-        self.write(durability, |tables, writer| {
-            match tables.records.put_with_flags(writer, PutFlags::NO_OVERWRITE, &key.0, &record) {
-                Err(heed::Error::Mdb(heed::MdbError::KeyExist)) => return Ok(Verdict::Abort(false)),
-                other => other?,
-            }
-            tables.expiry.put(writer, &format::row(blob.expires, key), &[])?;
-            Ok(Verdict::Commit(true))
-        })
-    }
-
-    fn load(&self, key: &Key) -> Result<Option<Blob>> {
-        let found = self.environment()?.find(|tables, snapshot| {
-            let record = tables.records.get(snapshot, &key.0)?;
-            Ok(record.map(|record| format::decode(key, record)))
-        })?;
-        found.map(|stored| stored.map(|stored| stored.blob).ok_or_else(|| self.corrupt(key))).transpose()
-    }
-
-    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
-        self.update_from(None, key, durability, change)
-    }
-
-    /// What becomes of the blob is decided before the turn to write has come, which all others wait for.
-    fn update_loaded(
-        &self,
-        key: &Key,
-        loaded: &Blob,
-        durability: Durability,
-        change: &mut dyn FnMut(Option<&Blob>) -> Change,
-    ) -> Result<Outcome> {
-        let decided = loaded.version.map(|version| (version, change(Some(loaded))));
-        self.update_from(decided, key, durability, change)
     }
 
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {

@@ -179,7 +179,13 @@ impl Store for FileStore {
         }
     }
 
-    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
+    fn update_from(
+        &self,
+        key: &Key,
+        _: Option<&Blob>,
+        durability: Durability,
+        change: &mut dyn FnMut(Option<&Blob>) -> Change,
+    ) -> Result<Outcome> {
         let path = self.path(key);
         let Some(file) = self.open_locked(&path, key)? else {
             change(None);

@@ -174,39 +174,6 @@ impl MemoryStore {
         }
     }
 
-    /// `loaded`: it need not be copied and checked once more if it is still there.
-    fn update_from(&self, loaded: Option<&Blob>, key: &Key, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
-        let place = self.memory.place(key);
-        let bytes = Cell::new(0);
-        self.with_room(place, &bytes, |section| {
-            let Some(found) = section.find(place, key) else {
-                change(None);
-                return Some(Ok(Outcome::Kept));
-            };
-            let change = match loaded.filter(|loaded| found.head.is_that_of(loaded)) {
-                Some(loaded) => change(Some(loaded)),
-                None => match section.blob(&found) {
-                    Some(blob) => change(Some(&blob)),
-                    None => return Some(Err(self.corrupt(key))),
-                },
-            };
-            match change {
-                Change::Keep => Some(Ok(Outcome::Kept)),
-                Change::Delete => {
-                    section.remove(&found);
-                    Some(Ok(Outcome::Deleted))
-                }
-                // What a block held is wiped when it is taken back, so nothing of it stays in any case.
-                Change::Write(blob) | Change::Replace(blob) => {
-                    bytes.set(blob.bytes.len());
-                    let fits = blob.bytes.len() <= self.memory.geometry.largest_record();
-                    let written = fits && section.replace(&found, &self.new_record(key, &blob, found.head.born()));
-                    written.then_some(Ok(Outcome::Written))
-                }
-            }
-        })?
-    }
-
     fn new_record<'n>(&self, key: &'n Key, blob: &'n Blob, born: u64) -> New<'n> {
         New { key, blob, is_passing: (self.around.is_passing)(blob), born }
     }
@@ -269,12 +236,43 @@ impl Store for MemoryStore {
         }
     }
 
-    fn update(&self, key: &Key, _: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
-        self.update_from(None, key, change)
-    }
-
-    fn update_loaded(&self, key: &Key, loaded: &Blob, _: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
-        self.update_from(Some(loaded), key, change)
+    fn update_from(
+        &self,
+        key: &Key,
+        loaded: Option<&Blob>,
+        _: Durability,
+        change: &mut dyn FnMut(Option<&Blob>) -> Change,
+    ) -> Result<Outcome> {
+        let place = self.memory.place(key);
+        let bytes = Cell::new(0);
+        self.with_room(place, &bytes, |section| {
+            let Some(found) = section.find(place, key) else {
+                change(None);
+                return Some(Ok(Outcome::Kept));
+            };
+            // It need not be copied and checked once more if it is still there.
+            let change = match loaded.filter(|loaded| found.head.is_that_of(loaded)) {
+                Some(loaded) => change(Some(loaded)),
+                None => match section.blob(&found) {
+                    Some(blob) => change(Some(&blob)),
+                    None => return Some(Err(self.corrupt(key))),
+                },
+            };
+            match change {
+                Change::Keep => Some(Ok(Outcome::Kept)),
+                Change::Delete => {
+                    section.remove(&found);
+                    Some(Ok(Outcome::Deleted))
+                }
+                // What a block held is wiped when it is taken back, so nothing of it stays in any case.
+                Change::Write(blob) | Change::Replace(blob) => {
+                    bytes.set(blob.bytes.len());
+                    let fits = blob.bytes.len() <= self.memory.geometry.largest_record();
+                    let written = fits && section.replace(&found, &self.new_record(key, &blob, found.head.born()));
+                    written.then_some(Ok(Outcome::Written))
+                }
+            }
+        })?
     }
 
     /// It is not kept: what is in memory is not worth an inspection.

@@ -56,7 +56,7 @@ impl Store for Snapshot {
         }
     }
 
-    fn update(&self, _: &Key, _: Durability, _: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
+    fn update_from(&self, _: &Key, _: Option<&Blob>, _: Durability, _: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
         self.unchangeable()
     }
 

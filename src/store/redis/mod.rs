@@ -136,14 +136,36 @@ impl RedisStore {
         Error::Corrupt(PathBuf::from(self.shared.name(key)))
     }
 
-    /// `known`: a version that was loaded, which need not be the newest: what is set is compared before.
+    fn draw(&self) -> Result<Version> {
+        Version::draw().map_err(|error| Error::Failed(format!("no random numbers: {error}")))
+    }
+}
+
+impl Store for RedisStore {
+    fn create(&self, key: &Key, blob: &Blob, durability: Durability) -> Result<bool> {
+        self.shared.fetched.forget(key);
+        let version = self.draw()?;
+        let bytes = format::encode(key, version, Version::default(), blob);
+        write::create(&self.shared, &self.shared.name(key), version, &bytes, lifetime(blob.expires), durability)
+    }
+
+    fn load(&self, key: &Key) -> Result<Option<Blob>> {
+        let read = match self.shared.fetched.take(key) {
+            Some(stored) => self.understand(key, stored)?,
+            None => self.read(key)?,
+        };
+        Ok(read.map(|Value { version, blob, .. }| blob.known_by(version.into())))
+    }
+
     fn update_from(
         &self,
-        known: Option<(Version, Blob)>,
         key: &Key,
+        loaded: Option<&Blob>,
         durability: Durability,
         change: &mut dyn FnMut(Option<&Blob>) -> Change,
     ) -> Result<Outcome> {
+        // It need not be the newest: what is set is compared before.
+        let known = loaded.and_then(|loaded| Some((loaded.version?.into(), loaded.clone())));
         self.shared.fetched.forget(key);
         let name = self.shared.name(key);
         let claim = self.shared.leases.ending(key);
@@ -186,42 +208,6 @@ impl RedisStore {
             }
         }
         Err(Error::Locked(PathBuf::from(name), Duration::ZERO))
-    }
-
-    fn draw(&self) -> Result<Version> {
-        Version::draw().map_err(|error| Error::Failed(format!("no random numbers: {error}")))
-    }
-}
-
-impl Store for RedisStore {
-    fn create(&self, key: &Key, blob: &Blob, durability: Durability) -> Result<bool> {
-        self.shared.fetched.forget(key);
-        let version = self.draw()?;
-        let bytes = format::encode(key, version, Version::default(), blob);
-        write::create(&self.shared, &self.shared.name(key), version, &bytes, lifetime(blob.expires), durability)
-    }
-
-    fn load(&self, key: &Key) -> Result<Option<Blob>> {
-        let read = match self.shared.fetched.take(key) {
-            Some(stored) => self.understand(key, stored)?,
-            None => self.read(key)?,
-        };
-        Ok(read.map(|Value { version, blob, .. }| blob.known_by(version.into())))
-    }
-
-    fn update(&self, key: &Key, durability: Durability, change: &mut dyn FnMut(Option<&Blob>) -> Change) -> Result<Outcome> {
-        self.update_from(None, key, durability, change)
-    }
-
-    fn update_loaded(
-        &self,
-        key: &Key,
-        loaded: &Blob,
-        durability: Durability,
-        change: &mut dyn FnMut(Option<&Blob>) -> Change,
-    ) -> Result<Outcome> {
-        let known = loaded.version.map(|version| (version.into(), loaded.clone()));
-        self.update_from(known, key, durability, change)
     }
 
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {

@@ -59,7 +59,7 @@ fn what_was_loaded_is_not_taken_for_a_record_whose_blocks_cannot_be_told_any_mor
         let word = &ground.store.memory.block(slot.1.address(), at + 1).unwrap()[at];
         word.fetch_xor(1 << 33 | 4, Ordering::Relaxed);
         for change in [Change::Write(blob(7, 2, 9)), Change::Delete] {
-            let outcome = ground.store.update_loaded(&key(7), &loaded, PROCESS, &mut |_| change.clone());
+            let outcome = ground.store.update_from(&key(7), Some(&loaded), PROCESS, &mut |_| change.clone());
             // Of one whose key was changed nobody knows whose it is.
             assert!(matches!(outcome, Err(Error::Corrupt(_))) || (at == 3 && outcome.unwrap() == Outcome::Kept), "word {at}");
         }

@@ -93,7 +93,7 @@ fn an_update_behind_a_load_is_one_question_and_sees_the_newest_all_the_same() {
     let loaded = store.load(&key(1)).unwrap().unwrap();
     let asked = |redis: &Redis| redis.info("total_commands_processed").parse::<u64>().unwrap();
     let before = asked(&redis);
-    store.update_loaded(&key(1), &loaded, Durability::Process, &mut |_| Change::Write(blob(2, b"b"))).unwrap();
+    store.update_from(&key(1), Some(&loaded), Durability::Process, &mut |_| Change::Write(blob(2, b"b"))).unwrap();
     // Beside the script: what it calls (GETRANGE, SET), and the INFO before.
     assert_eq!(asked(&redis) - before, 4);
     let loaded = store.load(&key(1)).unwrap().unwrap();
@@ -103,6 +103,6 @@ fn an_update_behind_a_load_is_one_question_and_sees_the_newest_all_the_same() {
         shown.push(found.unwrap().bytes.to_vec());
         Change::Keep
     };
-    assert_eq!(store.update_loaded(&key(1), &loaded, Durability::Process, &mut keep).unwrap(), Outcome::Kept);
+    assert_eq!(store.update_from(&key(1), Some(&loaded), Durability::Process, &mut keep).unwrap(), Outcome::Kept);
     assert_eq!(shown, [b"b".to_vec(), b"newest".to_vec()]);
 }
