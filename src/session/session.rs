@@ -1,15 +1,14 @@
 //! One session as the requests of a tree see it: the record as last read or written, and the changes since.
 
-use bytes::Bytes;
-
 use super::changes::Changes;
 use super::expiry::Expiry;
 use super::id::{Id, Key};
 use super::record::Record;
-use super::seal::Sealer;
 use super::time::Timestamp;
 use super::value::KeyError;
 use super::values::Values;
+
+pub use loaded::Loaded;
 
 /// How the session stands to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,21 +83,6 @@ pub struct Session {
     loaded: Option<Loaded>,
 }
 
-/// What a record was read from.
-#[derive(Debug)]
-pub struct Loaded {
-    /// Where it lay: values are sealed for that place.
-    pub key: Key,
-    pub bytes: Bytes,
-    pub expires: Timestamp,
-    /// By what the store knows it again, if it does.
-    pub version: Option<u64>,
-    /// What its values were sealed with, if they were.
-    pub sealer: Option<Sealer>,
-    /// The access that it tells, which the session may show as another.
-    pub accessed: Timestamp,
-}
-
 impl Session {
     /// A session that nothing is stored of.
     #[must_use]
@@ -111,25 +95,6 @@ impl Session {
     #[must_use]
     pub fn stored(id: Id, key: Key, record: Record, expires: Timestamp, now: Timestamp, max_size: usize) -> Session {
         Session::new(Some((id, key)), Phase::Stored(expires), record, now, max_size)
-    }
-
-    /// Keeps what the record was read from, so that it need not be read again where nobody has changed it.
-    pub fn remember(&mut self, loaded: Loaded) {
-        self.loaded = Some(loaded);
-    }
-
-    /// What was loaded from there.
-    #[must_use]
-    pub fn loaded(&self, key: &Key) -> Option<&Loaded> {
-        self.loaded.as_ref().filter(|loaded| loaded.key == *key)
-    }
-
-    /// The record that these bytes are, if it is the one that was loaded from there, and whether it was sealed.
-    #[must_use]
-    pub fn as_loaded(&self, key: &Key, bytes: &Bytes) -> Option<(Record, bool)> {
-        let is_same = |known: &Bytes| known.as_ptr_range() == bytes.as_ptr_range() || known == bytes;
-        let loaded = self.loaded(key).filter(|loaded| is_same(&loaded.bytes))?;
-        Some((Record { accessed: loaded.accessed, ..self.base.clone() }, loaded.sealer.is_some()))
     }
 
     fn new(identity: Option<(Id, Key)>, phase: Phase, base: Record, opened: Timestamp, max_size: usize) -> Session {
@@ -359,5 +324,6 @@ impl Session {
 }
 
 mod edits;
+mod loaded;
 #[cfg(test)]
 mod tests;
