@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Httpd, Mpm, mpm_tests, wait_for};
+use support::{Httpd, Mpm, mpm_tests};
 
 fn a_server_answers(mpm: Mpm) {
     let httpd = Httpd::start(mpm, "");
@@ -32,8 +32,8 @@ fn requests_are_served_side_by_side(mpm: Mpm) {
 fn a_graceful_restart_keeps_the_parent_and_replaces_the_children(mpm: Mpm) {
     let httpd = Httpd::start(mpm, "");
     let before = httpd.children();
-    httpd.graceful();
-    wait_for("the old children to leave", || before.iter().all(|pid| !httpd.children().contains(pid)).then_some(()));
+    httpd.graceful_for_all();
+    assert!(before.iter().all(|child| !httpd.children().contains(child)));
     httpd.restart();
     assert_eq!(httpd.get("/hello").status, 200);
 }

@@ -3,7 +3,6 @@
 use crate::cookie::is_never_adopted;
 use crate::runner::cases;
 use crate::subject::{Server, Subject};
-use crate::support::wait_for;
 use crate::visitor::Visitor;
 use crate::watch::{ms, soon};
 
@@ -128,9 +127,7 @@ fn a_signed_cookie_is_verified_and_keys_can_be_changed(subject: &Subject) {
     let configure = |server: &mut Server, keys: &str| {
         let conf = subject.conf(server);
         server.reconfigure(&format!("{conf}\nSessionSecret {keys}\n"));
-        let old = server.children();
-        server.graceful();
-        wait_for("the old children to leave", || old.iter().all(|pid| !server.children().contains(pid)).then_some(()));
+        server.graceful_for_all();
     };
     let mut member = server.member();
     let signed = member.id();

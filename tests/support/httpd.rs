@@ -12,7 +12,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use super::{Client, Mpm, Response, Setup, log, poll, sql::Database};
+use super::{Client, Mpm, Response, Setup, log, poll, sql::Database, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -84,6 +84,17 @@ impl Httpd {
     /// SIGUSR1; returns when the new generation serves.
     pub fn graceful(&self) {
         self.renew(Signal::USR1);
+    }
+
+    /// SIGUSR1; returns when nobody but the new generation serves, with all its children. httpd starts those one by one: one that came late would
+    /// answer with what it was started for after the next of these.
+    pub fn graceful_for_all(&self) {
+        let old = self.children();
+        self.graceful();
+        wait_for("the new children to take over", || {
+            let now = self.children();
+            (now.len() >= old.len() && !now.iter().any(|child| old.contains(child))).then_some(())
+        });
     }
 
     /// SIGHUP; returns when the new generation serves.
