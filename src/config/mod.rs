@@ -170,11 +170,11 @@ impl Config {
         let place = Arc::clone(self.own_store()?);
         let cookie = self.cookie();
         let name = match &self.scope {
-            Some(scope) => scope.to_string(),
-            None => String::from_utf8_lossy(server_name).to_lowercase(),
+            Some(scope) => Arc::clone(scope),
+            None => lowercase(&String::from_utf8_lossy(server_name)),
         };
         let terms = Terms {
-            scope: Scope { name, cookie: cookie.name.clone() },
+            scope: Scope { name, cookie: Arc::clone(&cookie.name) },
             timeout: self.timeout.or(self.stock.max_age().map(|seconds| seconds.min(LONGEST))).unwrap_or(DEFAULT_TIMEOUT),
             expiry: Expiry {
                 touch_interval: self.touch_interval.or(self.stock.expiry_update.map(|seconds| seconds.saturating_mul(MICROS))),
@@ -198,6 +198,12 @@ impl Config {
     pub fn notes(&self) -> bool {
         self.notes.unwrap_or(true)
     }
+}
+
+/// As most names of servers are written.
+fn lowercase(name: &str) -> Arc<str> {
+    let is_lower = name.bytes().all(|c| c.is_ascii() && !c.is_ascii_uppercase());
+    if is_lower { name.into() } else { name.to_lowercase().into() }
 }
 
 /// What holds for one session of a request tree.
@@ -271,7 +277,7 @@ mod tests {
         let inner = Config { timeout: Some(5), ..Config::default() };
         let settings = Config::merge(&outer, &inner).settings(b"Example.ORG").unwrap();
         assert_eq!((settings.terms.timeout, settings.terms.max_size), (5, 2048));
-        assert_eq!((settings.terms.scope.name.as_str(), settings.terms.scope.cookie.as_str()), ("example.org", "sid"));
+        assert_eq!((&*settings.terms.scope.name, &*settings.terms.scope.cookie), ("example.org", "sid"));
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! What a response with a session tells caches: no cache may hand one visitor's cookie or page to another.
 
+use std::borrow::Cow;
+
 use crate::httpd::Request;
 
 /// Sets `Cache-Control` and `Vary` of a response that is about to begin.
 pub fn protect(request: Request<'_>, sets_cookie: bool, used: bool) {
     let headers = request.headers_out();
-    let said = |name| {
-        let fields: Vec<_> = [headers, request.err_headers_out()].iter().filter_map(|table| table.joined(name)).collect();
-        (!fields.is_empty()).then(|| fields.join(", "))
+    let said = |name| match (headers.joined(name), request.err_headers_out().joined(name)) {
+        (Some(one), Some(other)) => Some(format!("{one}, {other}")),
+        (one, other) => one.or(other),
     };
     if let Some(value) = cache_control(said(c"Cache-Control").as_deref(), sets_cookie, used) {
         request.err_headers_out().unset(c"Cache-Control");
@@ -30,7 +32,7 @@ fn directives(value: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The header to send; `None`: as the application said.
-fn cache_control(said: Option<&str>, sets_cookie: bool, used: bool) -> Option<String> {
+fn cache_control(said: Option<&str>, sets_cookie: bool, used: bool) -> Option<Cow<'static, str>> {
     match said {
         None if sets_cookie => Some("no-store".into()),
         None if used => Some("private".into()),
@@ -40,17 +42,17 @@ fn cache_control(said: Option<&str>, sets_cookie: bool, used: bool) -> Option<St
                 return None;
             }
             let kept = directives(said).filter(|directive| !directive.eq_ignore_ascii_case("public"));
-            Some(kept.chain(["private", "no-cache=\"Set-Cookie\""]).collect::<Vec<_>>().join(", "))
+            Some(kept.chain(["private", "no-cache=\"Set-Cookie\""]).collect::<Vec<_>>().join(", ").into())
         }
         _ => None,
     }
 }
 
-fn vary(said: Option<&str>) -> Option<String> {
+fn vary(said: Option<&str>) -> Option<Cow<'static, str>> {
     match said {
         None => Some("Cookie".into()),
         Some(said) if directives(said).any(|field| field == "*" || field.eq_ignore_ascii_case("Cookie")) => None,
-        Some(said) => Some(format!("{said}, Cookie")),
+        Some(said) => Some(format!("{said}, Cookie").into()),
     }
 }
 

@@ -44,7 +44,7 @@ fn presented(request: Request<'_>, settings: &Settings) -> Result<Vec<Presented>
 
 /// Tries what the client presented: the first usable id counts. An exclusive open takes the lease before it reads, where it can tell which;
 /// and once more where the session turns out to be another one.
-pub fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exclusive: bool) -> Result<Slot, OpenError> {
+pub fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exclusive: bool) -> Result<Box<Slot>, OpenError> {
     let presented = presented(request, &settings)?;
     let mut guess = match &presented[..] {
         [only] if exclusive => Some(only.key),

@@ -49,8 +49,8 @@ pub struct Slot {
 }
 
 impl Slot {
-    pub fn new(settings: Settings, session: Session) -> Slot {
-        Slot {
+    pub fn new(settings: Settings, session: Session) -> Box<Slot> {
+        Box::new(Slot {
             settings,
             session,
             presented: None,
@@ -69,7 +69,7 @@ impl Slot {
             expires_at_commit: false,
             is_barred: false,
             attachments: Vec::new(),
-        }
+        })
     }
 
     pub fn is_of(&self, settings: &Settings) -> bool {

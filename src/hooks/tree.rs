@@ -69,7 +69,7 @@ pub type Collector = fn(&mut Tree, Request<'_>);
 
 #[derive(Default)]
 pub struct Tree {
-    pub slots: Vec<Slot>,
+    pub slots: Vec<Box<Slot>>,
     /// The first brigade has passed: no cookie can be set any more.
     pub headers_sent: bool,
     /// The response has ended: what other code wrote on its pictures was read back.
@@ -189,7 +189,7 @@ impl Tree {
     }
 
     /// Takes a slot in. A session has one only: what was opened by its id before is what the client presents now.
-    pub fn enter(&mut self, slot: Slot) -> usize {
+    pub fn enter(&mut self, slot: Box<Slot>) -> usize {
         let known = self
             .slots
             .iter()

@@ -1,6 +1,7 @@
 //! The session cookie: how it is declared, found in a request and written into a response (RFC 6265bis).
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use super::id::{ID_LEN, Id, Scope};
 use super::secret::{Secrets, Signature};
@@ -28,7 +29,7 @@ pub enum SameSite {
 /// What `SessionIdCookie` declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieRule {
-    pub name: String,
+    pub name: Arc<str>,
     pub path: String,
     pub domain: Option<String>,
     /// Seconds; `None`: a cookie of the browser session.

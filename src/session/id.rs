@@ -1,6 +1,7 @@
 //! The session id, the key it is stored under, and the reference that logs show.
 
 use std::fmt;
+use std::sync::Arc;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest, Sha256};
@@ -12,25 +13,27 @@ pub const ID_LEN: usize = 32;
 
 /// A session id: 192 random bits, 32 characters base64url. A secret: it has no `Display`, and `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Id(String);
+pub struct Id([u8; ID_LEN]);
 
 impl Id {
     #[must_use]
     pub fn from_random(bytes: [u8; ID_BYTES]) -> Id {
-        Id(BASE64URL_NOPAD.encode(&bytes))
+        let mut text = [0; ID_LEN];
+        BASE64URL_NOPAD.encode_mut(&bytes, &mut text);
+        Id(text)
     }
 
     /// Takes what a client presented. Only the exact form is accepted: no quotes, no padding, no line end
     /// (mod_python's regular expression let a newline through).
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Id> {
-        let valid = text.len() == ID_LEN && text.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'));
-        String::from_utf8(text.to_vec()).ok().filter(|_| valid).map(Id)
+        let text = text.try_into().ok()?;
+        Some(Id(text)).filter(|_| text.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_')))
     }
 
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).expect("base64url")
     }
 }
 
@@ -43,8 +46,8 @@ impl fmt::Debug for Id {
 /// Where a session is visible: hosts that share a store do not share sessions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scope {
-    pub name: String,
-    pub cookie: String,
+    pub name: Arc<str>,
+    pub cookie: Arc<str>,
 }
 
 /// What a store knows of an id: SHA-256("msrs1" 0 scope 0 cookie-name 0 id). Whoever steals a store holds no valid cookie.
@@ -55,11 +58,11 @@ impl Key {
     #[must_use]
     pub fn derive(scope: &Scope, id: &Id) -> Key {
         let mut hash = Sha256::new();
-        for part in ["msrs1", &scope.name, &scope.cookie] {
-            hash.update(part.as_bytes());
+        for part in ["msrs1", &*scope.name, &*scope.cookie] {
+            hash.update(part);
             hash.update([0]);
         }
-        hash.update(id.expose().as_bytes());
+        hash.update(id.0);
         Key(hash.finalize().into())
     }
 

@@ -272,20 +272,39 @@ impl<'b> Walk<'b> {
         self.take(bytes).map(|_| Head::Small)
     }
 
+    /// Over a text of less than 256 bytes, if that comes next: most keys and values are, and need no more than this.
+    #[inline]
+    fn short_text(&mut self) -> Option<&'b [u8]> {
+        let rest = self.bytes.get(self.at..)?;
+        let (head, length) = match rest {
+            [head @ 0xa0..=0xbf, ..] => (1, usize::from(head & 0x1f)),
+            [0xd9, length, ..] => (2, usize::from(*length)),
+            _ => return None,
+        };
+        let text = rest.get(head..head + length)?;
+        self.at += head + length;
+        Some(text)
+    }
+
     /// The length of a key.
     fn key(&mut self) -> Result<usize, &'static str> {
-        match self.head()? {
-            Head::Text(length) => {
-                let key = self.take(length)?;
-                // Most are short and ASCII, for which the whole check is long.
-                if key.is_ascii() || std::str::from_utf8(key).is_ok() { Ok(length) } else { Err("a map key that is not text") }
-            }
-            _ => Err("a map key that is not text"),
-        }
+        const NONE: &str = "a map key that is not text";
+        let key = match self.short_text() {
+            Some(key) => key,
+            None => match self.head()? {
+                Head::Text(length) => self.take(length)?,
+                _ => return Err(NONE),
+            },
+        };
+        // Most are ASCII, for which the whole check is long.
+        if key.is_ascii() || std::str::from_utf8(key).is_ok() { Ok(key.len()) } else { Err(NONE) }
     }
 
     /// Over one value: answers its weight, as [`Value::weight`] does.
     fn skip(&mut self, depth: usize) -> Result<usize, &'static str> {
+        if let Some(text) = self.short_text() {
+            return Ok(text.len() + 5);
+        }
         let first = self.bytes.get(self.at).copied();
         let deeper = || depth.checked_sub(1).ok_or("values that nest too deep");
         Ok(match self.head()? {

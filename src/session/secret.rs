@@ -72,7 +72,7 @@ impl Secrets {
 
     fn mac(key: &[u8], scope: &Scope, id: &Id) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any length is a key");
-        for part in ["msrs-cookie-1", &scope.name, &scope.cookie] {
+        for part in ["msrs-cookie-1", &*scope.name, &*scope.cookie] {
             mac.update(part.as_bytes());
             mac.update(&[0]);
         }

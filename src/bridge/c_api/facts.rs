@@ -28,7 +28,7 @@ pub unsafe extern "C" fn reference(s: Session) -> *const c_char {
 }
 
 pub unsafe extern "C" fn cookie_name(s: Session) -> *const c_char {
-    unsafe { text(s, |inside| inside.slot.settings.cookie().map(|rule| rule.name.clone())) }
+    unsafe { text(s, |inside| inside.slot.settings.cookie().map(|rule| rule.name.to_string())) }
 }
 
 pub unsafe extern "C" fn user(s: Session) -> *const c_char {
