@@ -85,7 +85,7 @@ impl<'p> Table<'p> {
 
     /// The values of all entries of a key, in their order.
     pub fn of_key(self, key: &CStr) -> Vec<&'p [u8]> {
-        self.collect(|name, value| name.eq_ignore_ascii_case(key.to_bytes()).then(|| value.to_bytes()))
+        self.collect(key.to_bytes(), |name, value| name.eq_ignore_ascii_case(key.to_bytes()).then(|| value.to_bytes()))
     }
 
     pub fn get(self, key: &CStr) -> Option<&'p CStr> {
@@ -98,19 +98,20 @@ impl<'p> Table<'p> {
 
     /// A copy of the entries, in their order: other code may change the table while they are looked at.
     pub fn entries(self) -> Vec<(&'p [u8], &'p [u8])> {
-        self.collect(|key, value| Some((key, value.to_bytes())))
+        self.collect(b"", |key, value| Some((key, value.to_bytes())))
     }
 
     /// The entries whose keys begin with a prefix, with what is behind it.
     pub fn of_prefix(self, prefix: &[u8]) -> Vec<(&'p [u8], &'p [u8])> {
-        self.collect(|name, value| {
+        self.collect(prefix, |name, value| {
             let (begin, key) = name.split_at_checked(prefix.len())?;
             begin.eq_ignore_ascii_case(prefix).then(|| (key, value.to_bytes()))
         })
     }
 
-    /// What `take` makes of each entry. It must not change the table.
-    fn collect<T>(self, take: impl Fn(&'p [u8], &'p CStr) -> Option<T>) -> Vec<T> {
+    /// What `take` makes of each entry that may begin with `like`: most do not by their first byte. It must not change the table.
+    fn collect<T>(self, like: &[u8], take: impl Fn(&'p [u8], &'p CStr) -> Option<T>) -> Vec<T> {
+        let first = like.first().map(u8::to_ascii_lowercase);
         // SAFETY: apr_table_elts shows `nelts` entries; strings live in the table's pool, which is not freed before the request.
         unsafe {
             let array = &*ffi::apr_table_elts(self.raw);
@@ -118,6 +119,7 @@ impl<'p> Table<'p> {
             (0..usize::try_from(array.nelts).unwrap_or(0))
                 .map(|i| &*entries.add(i))
                 .filter(|entry| !entry.key.is_null() && !entry.val.is_null())
+                .filter(|entry| first.is_none_or(|first| (*entry.key.cast::<u8>()).to_ascii_lowercase() == first))
                 .filter_map(|entry| take(CStr::from_ptr(entry.key).to_bytes(), CStr::from_ptr(entry.val)))
                 .collect()
         }

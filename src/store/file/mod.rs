@@ -57,7 +57,7 @@ impl FileStore {
         if directory::is_claimed(&self.dir, Kind::File)? { Ok(()) } else { directory::claim(&self.dir, Kind::File) }
     }
 
-    fn open(&self, path: &Path, key: &Key, access: Access) -> Result<Option<RecordFile>> {
+    fn open<'p>(&self, path: &'p Path, key: &Key, access: Access) -> Result<Option<RecordFile<'p>>> {
         match RecordFile::open(path, *key, access) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == ErrorKind::NotFound => self.absent().map(|()| None),
@@ -66,7 +66,7 @@ impl FileStore {
     }
 
     /// Opens the file of a key and locks it, so that nobody else changes, replaces or deletes it.
-    fn open_locked(&self, path: &Path, key: &Key) -> Result<Option<RecordFile>> {
+    fn open_locked<'p>(&self, path: &'p Path, key: &Key) -> Result<Option<RecordFile<'p>>> {
         loop {
             let Some(file) = self.open(path, key, Access::Write)? else { return Ok(None) };
             file.lock()?;

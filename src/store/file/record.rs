@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,9 +22,9 @@ pub enum Access {
     Write,
 }
 
-pub struct RecordFile {
+pub struct RecordFile<'p> {
     file: File,
-    path: PathBuf,
+    path: &'p Path,
     key: Key,
 }
 
@@ -55,10 +55,10 @@ fn flags() -> i32 {
     (OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK).bits().cast_signed()
 }
 
-impl RecordFile {
-    pub fn open(path: &Path, key: Key, access: Access) -> std::io::Result<RecordFile> {
+impl<'p> RecordFile<'p> {
+    pub fn open(path: &'p Path, key: Key, access: Access) -> std::io::Result<RecordFile<'p>> {
         let file = OpenOptions::new().read(true).write(matches!(access, Access::Write)).custom_flags(flags()).open(path)?;
-        Ok(RecordFile { file, path: path.to_owned(), key })
+        Ok(RecordFile { file, path, key })
     }
 
     /// Writes a complete new file. It has its final size from the beginning, so that a truncated one is noticed.
@@ -73,7 +73,7 @@ impl RecordFile {
     }
 
     fn io(&self, error: std::io::Error) -> Error {
-        Error::Io(self.path.clone(), error)
+        Error::Io(self.path.to_owned(), error)
     }
 
     pub fn metadata(&self) -> Result<Metadata> {
@@ -114,7 +114,7 @@ impl RecordFile {
     fn wait_for(&self, operation: FlockOperation) -> Result<()> {
         match flock::wait_for(&self.file, operation, LOCK_PATIENCE) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Error::Locked(self.path.clone(), LOCK_PATIENCE)),
+            Ok(false) => Err(Error::Locked(self.path.to_owned(), LOCK_PATIENCE)),
             Err(errno) => Err(self.io(errno.into())),
         }
     }
@@ -128,7 +128,7 @@ impl RecordFile {
     }
 
     fn corrupt(&self) -> Error {
-        Error::Corrupt(self.path.clone())
+        Error::Corrupt(self.path.to_owned())
     }
 
     /// The newest blob, read without the lock. `None`: that cannot be told without it.
@@ -183,7 +183,7 @@ impl RecordFile {
 
 /// What one read shows of a file, and more where a record is large.
 struct View<'f> {
-    of: &'f RecordFile,
+    of: &'f RecordFile<'f>,
     header: Header,
     heads: [SlotState; 2],
     /// The beginning of the file, up to [`FIRST_READ`].
@@ -192,11 +192,11 @@ struct View<'f> {
 
 impl<'f> View<'f> {
     /// `None`: not a whole file of ours.
-    fn read(of: &'f RecordFile) -> Result<Option<View<'f>>> {
+    fn read(of: &'f RecordFile<'f>) -> Result<Option<View<'f>>> {
         let first = of.read(0, FIRST_READ)?;
         let header = match Header::decode(&first, &of.key) {
             Found::Header(header) => header,
-            Found::Newer => return Err(Error::Newer(of.path.clone())),
+            Found::Newer => return Err(Error::Newer(of.path.to_owned())),
             Found::Damage => return Ok(None),
         };
         if first.len() < FIRST_READ && (first.len() as u64) < header.file_size() {
