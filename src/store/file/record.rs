@@ -1,8 +1,10 @@
 //! One open session file.
 
 use std::fs::{File, Metadata, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,20 +14,34 @@ use rustix::io::{Errno, pread};
 
 use super::format::{FIRST_READ, Found, HEADER, Header, SLOT_HEAD, SlotHead, SlotState, capacity_for};
 use crate::session::Key;
-use crate::store::{Blob, Durability, Error, Result, flock};
+use crate::store::{Blob, Durability, Error, Kept, Result, flock};
 
 /// A lock is held for some microseconds. Whoever holds one for this long is stopped or not of ours.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Read,
     Write,
+    /// To read, and to write soon if that is possible.
+    Both,
 }
 
 pub struct RecordFile<'p> {
-    file: File,
+    file: Arc<File>,
     path: &'p Path,
     key: Key,
+    can_write: bool,
+    /// Somebody keeps it open: it is unlocked when we are done.
+    is_kept: bool,
+}
+
+impl Drop for RecordFile<'_> {
+    fn drop(&mut self) {
+        if self.is_kept {
+            let _ = rustix::fs::flock(&*self.file, FlockOperation::Unlock);
+        }
+    }
 }
 
 /// The newest valid slot of a file.
@@ -50,6 +66,11 @@ impl Newest {
     }
 }
 
+/// To write, which somebody who only looks need not.
+fn is_refused(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+}
+
 fn flags() -> i32 {
     // NONBLOCK: a FIFO in the place of a record must not block a worker.
     (OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK).bits().cast_signed()
@@ -57,8 +78,23 @@ fn flags() -> i32 {
 
 impl<'p> RecordFile<'p> {
     pub fn open(path: &'p Path, key: Key, access: Access) -> std::io::Result<RecordFile<'p>> {
-        let file = OpenOptions::new().read(true).write(matches!(access, Access::Write)).custom_flags(flags()).open(path)?;
-        Ok(RecordFile { file, path, key })
+        let file = |writes| OpenOptions::new().read(true).write(writes).custom_flags(flags()).open(path);
+        let file = match file(access != Access::Read) {
+            Err(error) if access == Access::Both && is_refused(&error) => return RecordFile::open(path, key, Access::Read),
+            file => file?,
+        };
+        Ok(RecordFile { file: Arc::new(file), path, key, can_write: access != Access::Read, is_kept: false })
+    }
+
+    /// One that was kept open by who loaded from it. It may have been replaced or deleted since.
+    pub fn of_kept(kept: &Kept, path: &'p Path, key: Key) -> Option<RecordFile<'p>> {
+        let file = Arc::clone(kept).downcast().ok()?;
+        Some(RecordFile { file, path, key, can_write: true, is_kept: true })
+    }
+
+    /// Keeps it open for an update that may come.
+    pub fn keep(&self) -> Option<Kept> {
+        self.can_write.then(|| Arc::clone(&self.file) as Kept)
     }
 
     /// Writes a complete new file. It has its final size from the beginning, so that a truncated one is noticed.
@@ -83,7 +119,7 @@ impl<'p> RecordFile<'p> {
     /// `false`: replaced or deleted since it was opened.
     pub fn is_linked(&self) -> Result<bool> {
         // std asks for all that statx can tell.
-        rustix::fs::fstat(&self.file).map(|found| found.st_nlink > 0).map_err(|errno| self.io(errno.into()))
+        rustix::fs::fstat(&*self.file).map(|found| found.st_nlink > 0).map_err(|errno| self.io(errno.into()))
     }
 
     /// So many bytes, or as many as there are before the end of the file.
@@ -91,7 +127,7 @@ impl<'p> RecordFile<'p> {
         let mut bytes = Vec::with_capacity(len);
         while bytes.len() < len {
             let more = len - bytes.len();
-            match pread(&self.file, spare_capacity(&mut bytes), offset + (len - more) as u64) {
+            match pread(&*self.file, spare_capacity(&mut bytes), offset + (len - more) as u64) {
                 Ok(0) => break,
                 // A file that is shorter than the first look ends here; asking again would cost a system call.
                 Ok(_) if len == FIRST_READ => break,
@@ -120,7 +156,7 @@ impl<'p> RecordFile<'p> {
     }
 
     pub fn try_lock(&self) -> Result<bool> {
-        match rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
+        match rustix::fs::flock(&*self.file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(errno) => Err(self.io(errno.into())),

@@ -182,12 +182,12 @@ fn a_sweep_waits_for_nobody_and_leaves_what_is_in_use() {
     }
     let path = store.path(&torn);
     std::fs::write(&path, [&std::fs::read(&path).unwrap()[..40], &[0xff; 2040]].concat()).unwrap();
-    let hold = |key: Key| {
-        let holder = RecordFile::open(&store.path(&key), key, Access::Write).unwrap();
+    let paths = [KEY, torn].map(|key| (store.path(&key), key));
+    let holders = paths.each_ref().map(|(path, key)| {
+        let holder = RecordFile::open(path, *key, Access::Write).unwrap();
         holder.lock().unwrap();
         holder
-    };
-    let holders = [hold(KEY), hold(torn)];
+    });
     let sweep = || store.sweep(Timestamp::NEVER, Duration::from_secs(60), Cursor::default(), &mut |_, _| {}).unwrap();
     let started = std::time::Instant::now();
     let swept = sweep();
@@ -250,7 +250,8 @@ fn a_store_that_vanished_is_a_failure_and_one_made_again_is_used_again() {
 fn whoever_waits_for_a_locked_file_gets_it_when_it_is_free() {
     let (_place, store) = store();
     store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
-    let holder = RecordFile::open(&store.path(&KEY), KEY, Access::Write).unwrap();
+    let path = store.path(&KEY);
+    let holder = RecordFile::open(&path, KEY, Access::Write).unwrap();
     holder.lock().unwrap();
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| write(&store, b"y"));
@@ -270,4 +271,58 @@ fn a_directory_of_another_store_is_a_failure_and_not_a_store_without_sessions() 
     assert!(store.create(&KEY, &blob(b"x"), Durability::Process).is_err());
     assert!(store.sweep(Timestamp(9), Duration::ZERO, Cursor::default(), &mut |_, _| {}).is_err());
     assert_eq!(std::fs::read_dir(&store.dir).unwrap().count(), 1, "it was used all the same");
+}
+
+/// An update by who has loaded this.
+fn update_from(store: &FileStore, loaded: &Blob, change: Change) -> (Option<Blob>, Result<Outcome>) {
+    let mut seen = None;
+    let done = store.update_from(&KEY, Some(loaded), Durability::Process, &mut |found| {
+        seen = found.cloned();
+        change.clone()
+    });
+    (seen, done)
+}
+
+#[test]
+fn who_has_loaded_a_file_writes_the_one_that_has_taken_its_place() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let loaded = store.load(&KEY).unwrap().unwrap();
+    assert!(loaded.kept.is_some());
+    write(&store, &[1; 5000]).unwrap(); // larger than its slots
+    let (seen, done) = update_from(&store, &loaded, Change::Write(blob(b"y")));
+    assert_eq!((seen.unwrap(), done.unwrap()), (blob(&[1; 5000]), Outcome::Written));
+    assert_eq!(store.load(&KEY).unwrap().unwrap(), blob(b"y"));
+    std::fs::remove_file(store.path(&KEY)).unwrap();
+    let (seen, done) = update_from(&store, &loaded, Change::Write(blob(b"z")));
+    assert_eq!((seen, done.unwrap(), store.load(&KEY).unwrap()), (None, Outcome::Kept, None));
+}
+
+#[test]
+fn who_has_a_file_open_still_keeps_nobody_off() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    for change in [Change::Keep, Change::Write(blob(b"y")), Change::Replace(blob(b"z"))] {
+        let loaded = store.load(&KEY).unwrap().unwrap();
+        update_from(&store, &loaded, change).1.unwrap();
+        let path = store.path(&KEY);
+        assert!(RecordFile::open(&path, KEY, Access::Write).unwrap().try_lock().unwrap(), "locked after the update");
+        drop(loaded);
+    }
+}
+
+#[test]
+fn what_may_only_be_read_is_loaded() {
+    let by_nobody = std::thread::spawn(|| {
+        if rustix::process::geteuid().is_root() {
+            rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65534)).unwrap(); // no mode stops root
+        }
+        let (_place, store) = store();
+        store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+        std::fs::set_permissions(store.path(&KEY), std::fs::Permissions::from_mode(0o400)).unwrap();
+        assert!(RecordFile::open(&store.path(&KEY), KEY, Access::Write).is_err());
+        let loaded = store.load(&KEY).unwrap().unwrap();
+        assert_eq!((&loaded, loaded.kept.is_some()), (&blob(b"x"), false));
+    });
+    by_nobody.join().unwrap();
 }
