@@ -69,6 +69,8 @@ pub type Collector = fn(&mut Tree, Request<'_>);
 
 #[derive(Default)]
 pub struct Tree {
+    /// Large, and found before it is clear where they go.
+    #[expect(clippy::vec_box)]
     pub slots: Vec<Box<Slot>>,
     /// The first brigade has passed: no cookie can be set any more.
     pub headers_sent: bool,

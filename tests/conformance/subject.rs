@@ -249,7 +249,7 @@ impl Server {
     /// The key under which the session is stored that a cookie names.
     pub fn key(&self, value: &str) -> Key {
         let id = value.split('.').next().and_then(|id| Id::parse(id.as_bytes())).expect("the form of an id");
-        Key::derive(&Scope { name: "localhost".into(), cookie: self.cookie.clone() }, &id)
+        Key::derive(&Scope { name: "localhost".into(), cookie: self.cookie.as_str().into() }, &id)
     }
 
     /// The file of the session that a cookie names.

@@ -67,7 +67,7 @@ impl FileStore {
 
     /// Opens the file of a key and locks it, so that nobody else changes, replaces or deletes it. `kept`: it may be open already.
     fn open_locked<'p>(&self, path: &'p Path, key: &Key, kept: Option<&Kept>) -> Result<Option<RecordFile<'p>>> {
-        if let Some(file) = kept.and_then(|kept| RecordFile::of_kept(kept, path, *key)) {
+        if let Some(file) = kept.and_then(|kept| RecordFile::take(kept, path, *key)) {
             file.lock()?;
             if file.is_linked()? {
                 return Ok(Some(file));

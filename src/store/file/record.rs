@@ -4,7 +4,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,21 +28,14 @@ pub enum Access {
 }
 
 pub struct RecordFile<'p> {
-    file: Arc<File>,
+    file: File,
     path: &'p Path,
     key: Key,
     can_write: bool,
-    /// Somebody keeps it open: it is unlocked when we are done.
-    is_kept: bool,
 }
 
-impl Drop for RecordFile<'_> {
-    fn drop(&mut self) {
-        if self.is_kept {
-            let _ = rustix::fs::flock(&*self.file, FlockOperation::Unlock);
-        }
-    }
-}
+/// A file that stays open until somebody takes it. Only one may: who shares a descriptor shares its lock too.
+struct KeptFile(Mutex<Option<File>>);
 
 /// The newest valid slot of a file.
 pub struct Newest {
@@ -83,18 +76,19 @@ impl<'p> RecordFile<'p> {
             Err(error) if access == Access::Both && is_refused(&error) => return RecordFile::open(path, key, Access::Read),
             file => file?,
         };
-        Ok(RecordFile { file: Arc::new(file), path, key, can_write: access != Access::Read, is_kept: false })
-    }
-
-    /// One that was kept open by who loaded from it. It may have been replaced or deleted since.
-    pub fn of_kept(kept: &Kept, path: &'p Path, key: Key) -> Option<RecordFile<'p>> {
-        let file = Arc::clone(kept).downcast().ok()?;
-        Some(RecordFile { file, path, key, can_write: true, is_kept: true })
+        Ok(RecordFile { file, path, key, can_write: access != Access::Read })
     }
 
     /// Keeps it open for an update that may come.
-    pub fn keep(&self) -> Option<Kept> {
-        self.can_write.then(|| Arc::clone(&self.file) as Kept)
+    pub fn keep(self) -> Option<Kept> {
+        self.can_write.then(|| Arc::new(KeptFile(Mutex::new(Some(self.file)))) as Kept)
+    }
+
+    /// One that was kept, unless it was taken already. It may have been replaced or deleted since.
+    pub fn take(kept: &Kept, path: &'p Path, key: Key) -> Option<RecordFile<'p>> {
+        let KeptFile(kept) = kept.downcast_ref()?;
+        let file = kept.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(RecordFile { file, path, key, can_write: true })
     }
 
     /// Writes a complete new file. It has its final size from the beginning, so that a truncated one is noticed.
@@ -119,7 +113,7 @@ impl<'p> RecordFile<'p> {
     /// `false`: replaced or deleted since it was opened.
     pub fn is_linked(&self) -> Result<bool> {
         // std asks for all that statx can tell.
-        rustix::fs::fstat(&*self.file).map(|found| found.st_nlink > 0).map_err(|errno| self.io(errno.into()))
+        rustix::fs::fstat(&self.file).map(|found| found.st_nlink > 0).map_err(|errno| self.io(errno.into()))
     }
 
     /// So many bytes, or as many as there are before the end of the file.
@@ -127,7 +121,7 @@ impl<'p> RecordFile<'p> {
         let mut bytes = Vec::with_capacity(len);
         while bytes.len() < len {
             let more = len - bytes.len();
-            match pread(&*self.file, spare_capacity(&mut bytes), offset + (len - more) as u64) {
+            match pread(&self.file, spare_capacity(&mut bytes), offset + (len - more) as u64) {
                 Ok(0) => break,
                 // A file that is shorter than the first look ends here; asking again would cost a system call.
                 Ok(_) if len == FIRST_READ => break,
@@ -156,7 +150,7 @@ impl<'p> RecordFile<'p> {
     }
 
     pub fn try_lock(&self) -> Result<bool> {
-        match rustix::fs::flock(&*self.file, FlockOperation::NonBlockingLockExclusive) {
+        match rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(errno) => Err(self.io(errno.into())),

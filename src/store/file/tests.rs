@@ -299,13 +299,32 @@ fn who_has_loaded_a_file_writes_the_one_that_has_taken_its_place() {
 }
 
 #[test]
-fn who_has_a_file_open_still_keeps_nobody_off() {
+fn of_two_who_have_loaded_the_same_each_locks_the_file_for_itself() {
     let (_place, store) = store();
     store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let loaded = store.load(&KEY).unwrap().unwrap();
+    let mut inner = None;
+    std::thread::scope(|scope| {
+        let mut change = |_: Option<&Blob>| {
+            let other = scope.spawn(|| update_from(&store, &loaded, Change::Write(blob(b"inner"))).1.unwrap());
+            std::thread::sleep(Duration::from_millis(100));
+            inner = Some(other.is_finished());
+            Change::Write(blob(b"outer"))
+        };
+        store.update_from(&KEY, Some(&loaded), Durability::Process, &mut change).unwrap();
+    });
+    assert_eq!(inner, Some(false), "two at once");
+    assert_eq!(store.load(&KEY).unwrap().unwrap(), blob(b"inner"));
+}
+
+#[test]
+fn who_holds_what_he_has_loaded_keeps_nobody_off() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let path = store.path(&KEY);
     for change in [Change::Keep, Change::Write(blob(b"y")), Change::Replace(blob(b"z"))] {
         let loaded = store.load(&KEY).unwrap().unwrap();
         update_from(&store, &loaded, change).1.unwrap();
-        let path = store.path(&KEY);
         assert!(RecordFile::open(&path, KEY, Access::Write).unwrap().try_lock().unwrap(), "locked after the update");
         drop(loaded);
     }
