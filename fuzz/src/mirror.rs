@@ -39,7 +39,7 @@ pub fn mirror(data: &[u8]) {
     let mut session = Session::stored(Id::from_random([1; 24]), Key([1; 32]), record.clone(), Timestamp::NEVER, NOW, usize::MAX);
 
     let mut mirror = Mirror::of(session.values(), detail);
-    let mut table: Table = mirror.entries().map(|(key, plain)| (key.as_bytes().to_vec(), plain.to_vec())).collect();
+    let mut table: Table = mirror.entries().map(|(key, plain)| (key.to_vec(), plain.to_vec())).collect();
     let shown: BTreeMap<_, _> = table.iter().map(|(key, plain)| (lower(key), plain.clone())).collect();
     assert!(shown == oracle.shown && shown.len() == table.len(), "the picture shows {table:?}");
     oracle.seen = shown.into_iter().map(|(key, plain)| (key, vec![plain])).collect();

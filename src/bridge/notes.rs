@@ -14,8 +14,11 @@ use crate::httpd::{Level, Outcome, Request, Table};
 use crate::session::mirror::{Detail, Edit};
 use crate::session::{Mirror, Move};
 
-/// What a note of a value begins with.
+/// What our notes begin with, that of a value with a dot behind it.
+const OURS: &[u8] = b"session";
 const VALUE: &[u8] = b"session.";
+const UNSET: &CStr = c"session:unset";
+const DO: &CStr = c"session:do";
 
 /// What was shown to one request of a tree, and of which session.
 struct Shown {
@@ -110,8 +113,10 @@ fn publish(tree: &mut Tree, index: usize, request: Request<'_>) {
     let slot = &mut tree.slots[index];
     facts(slot, notes);
     let mirror = Mirror::of(slot.session.values(), Detail::Public);
+    let mut name = VALUE.to_vec();
     for (key, plain) in mirror.entries() {
-        let name = [VALUE, key.as_bytes()].concat();
+        name.truncate(VALUE.len());
+        name.extend_from_slice(key);
         if there.is_empty() { notes.set_new(&name, plain) } else { notes.set(&name, plain) }
     }
     faces.with(|shown| *shown = Some(Shown { slot: index, mirror }));
@@ -153,16 +158,48 @@ fn collect(tree: &mut Tree, request: Request<'_>) {
 fn collect_one(tree: &mut Tree, request: Request<'_>) {
     let Some(state) = request.state::<tree::State>() else { return };
     let notes = request.notes();
-    let compare = |shown: &mut Option<Shown>| shown.as_mut().map(|shown| (shown.slot, shown.mirror.edits(&notes.of_prefix(VALUE))));
-    let Some((index, mut edits)) = state.faces.with(compare) else { return };
+    let compare = |shown: &mut Option<Shown>| {
+        shown.as_mut().map(|shown| {
+            let there = There::look(notes);
+            (shown.slot, shown.mirror.edits(&there.values), there.has_orders)
+        })
+    };
+    let Some((index, mut edits, has_orders)) = state.faces.with(compare) else { return };
     let Some(slot) = tree.slots.get_mut(index) else { return };
-    for key in take(notes, c"session:unset").iter().flat_map(|list| named(list, slot)) {
-        edits.push(Edit::Unset(key));
-    }
-    for word in take(notes, c"session:do").iter().flat_map(|list| list.split_whitespace()) {
-        edits = carry_out(word, tree, index, request, edits);
+    if has_orders {
+        for key in take(notes, UNSET).iter().flat_map(|list| named(list, slot)) {
+            edits.push(Edit::Unset(key));
+        }
+        for word in take(notes, DO).iter().flat_map(|list| list.split_whitespace()) {
+            edits = carry_out(word, tree, index, request, edits);
+        }
     }
     apply(&mut tree.slots[index], request, edits);
+}
+
+/// What of the notes is ours, found at one look: APR takes each of them for each other one until it has compared them.
+struct There<'n> {
+    values: Vec<(&'n [u8], &'n [u8])>,
+    /// Something is to be unset or done.
+    has_orders: bool,
+}
+
+impl<'n> There<'n> {
+    fn look(notes: Table<'n>) -> There<'n> {
+        let mut values = notes.of_prefix(OURS);
+        let mut has_orders = false;
+        values.retain_mut(|(name, _)| match name.split_first() {
+            Some((b'.', key)) => {
+                *name = key;
+                true
+            }
+            _ => {
+                has_orders |= [UNSET, DO].iter().any(|order| order.to_bytes()[OURS.len()..].eq_ignore_ascii_case(name));
+                false
+            }
+        });
+        There { values, has_orders }
+    }
 }
 
 fn take(notes: Table<'_>, name: &CStr) -> Option<String> {

@@ -79,7 +79,6 @@ impl Watcher for CommitPoints {
             for slot in &mut tree.slots {
                 // What could not be stored was told; it must not be stored behind the back of whoever was told so.
                 slot.session.revert();
-                slot.session.forget(); // a slow client may keep the request for long, but not what was loaded for it
             }
         }
     }

@@ -116,10 +116,10 @@ impl Repository<'_> {
             let damaged = |id: Id, why: &str| Ok(Lookup::Damaged(Damage { id, key, why: why.to_owned() }));
             match stored {
                 Stored::Session(record) => {
-                    let Blob { expires, bytes, version, kept } = blob;
+                    let Blob { expires, bytes, version } = blob;
                     return match record.unseal(&id, &key) {
                         Ok((record, sealer)) if self.terms.expiry.alive(&record, expires, now) => {
-                            let loaded = Loaded { key, bytes, expires, version, kept, sealer, accessed: record.accessed };
+                            let loaded = Loaded { key, bytes, expires, version, sealer, accessed: record.accessed };
                             Ok(Lookup::Live(Box::new(Live { id, key, record, expires, loaded })))
                         }
                         Ok(_) => Ok(Lookup::Nothing),

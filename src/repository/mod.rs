@@ -112,8 +112,8 @@ fn circle() -> store::Error {
 }
 
 /// What a session was loaded from, for the store that it came from.
-fn blob_of(Loaded { bytes, expires, version, kept, .. }: &Loaded) -> Blob {
-    Blob { expires: *expires, bytes: bytes.clone(), version: *version, kept: kept.clone() }
+fn blob_of(Loaded { bytes, expires, version, .. }: &Loaded) -> Blob {
+    Blob { expires: *expires, bytes: bytes.clone(), version: *version }
 }
 
 /// The wall clock, as records hold it.

@@ -14,11 +14,11 @@ pub const ID_LEN: usize = 32;
 /// The characters of base64url.
 static IS_OF_ID: [bool; 256] = {
     let mut is_of_id = [false; 256];
-    let mut c = 0;
-    while c < 256 {
-        let char = c as u8;
-        is_of_id[c] = char.is_ascii_alphanumeric() || matches!(char, b'-' | b'_');
-        c += 1;
+    let mut at = 0;
+    while at < is_of_id.len() {
+        let c = at as u8;
+        is_of_id[at] = c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
+        at += 1;
     }
     is_of_id
 };
@@ -39,8 +39,8 @@ impl Id {
     /// (mod_python's regular expression let a newline through).
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Id> {
-        let text = text.try_into().ok()?;
-        Some(Id(text)).filter(|_| text.iter().all(|&c| IS_OF_ID[usize::from(c)]))
+        let text: [u8; ID_LEN] = text.try_into().ok()?;
+        text.iter().all(|&c| IS_OF_ID[usize::from(c)]).then_some(Id(text))
     }
 
     #[must_use]

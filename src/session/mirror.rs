@@ -6,12 +6,111 @@ use std::borrow::Cow;
 use super::values::{Values, compare};
 
 /// What was last shown.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Mirror {
-    /// In the order of [`compare`].
-    shown: Vec<(String, Vec<u8>)>,
+    shown: Shown,
     /// What else was there under these keys when they were last compared: nobody writes it by leaving it there.
     beside: Vec<(String, Vec<u8>)>,
+}
+
+/// In the order of [`compare`].
+#[derive(Debug)]
+enum Shown {
+    /// Most values are text, which is shown as it lies there.
+    Values {
+        values: Values,
+        /// The place of each that is shown otherwise, with its text, or that is not.
+        otherwise: Vec<(usize, Option<Vec<u8>>)>,
+    },
+    /// What somebody has written since is among them.
+    Texts(Vec<(String, Vec<u8>)>),
+}
+
+/// They look the same.
+impl PartialEq for Mirror {
+    fn eq(&self, other: &Mirror) -> bool {
+        let are_of_the_same = match (&self.shown, &other.shown) {
+            (Shown::Values { values, otherwise }, Shown::Values { values: others, otherwise: otherwise_there }) => {
+                values.is_copy_of(others) && otherwise == otherwise_there
+            }
+            _ => false,
+        };
+        self.beside == other.beside && (are_of_the_same || self.entries().eq(other.entries()))
+    }
+}
+
+impl Default for Shown {
+    fn default() -> Shown {
+        Shown::Texts(Vec::new())
+    }
+}
+
+/// A key that was shown, which is text.
+fn text(key: &[u8]) -> String {
+    String::from_utf8_lossy(key).into_owned()
+}
+
+impl Shown {
+    fn of(values: &Values, detail: Detail) -> Shown {
+        let mut otherwise = Vec::new();
+        for (at, ((key, plain), (_, lying))) in values.plain().zip(values.lying()).enumerate() {
+            let shown = plain.filter(|plain| detail.shows(key, plain));
+            if shown.is_none() || lying.is_none() {
+                otherwise.push((at, shown.map(Cow::into_owned)));
+            }
+        }
+        Shown::Values { values: values.clone(), otherwise }
+    }
+
+    /// Each with its place.
+    fn entries(&self) -> impl Iterator<Item = (usize, &[u8], &[u8])> {
+        let (values, otherwise, texts) = match self {
+            Shown::Values { values, otherwise } => (Some(values), &otherwise[..], &[][..]),
+            Shown::Texts(texts) => (None, &[][..], &texts[..]),
+        };
+        let mut otherwise = otherwise.iter().peekable();
+        let of_values = values.into_iter().flat_map(Values::lying).enumerate();
+        let of_values = of_values.filter_map(move |(at, (key, lying))| match otherwise.next_if(|(place, _)| *place == at) {
+            Some((_, text)) => Some((at, key, text.as_deref()?)),
+            None => Some((at, key, lying?)),
+        });
+        of_values.chain(texts.iter().enumerate().map(|(at, (key, plain))| (at, key.as_bytes(), plain.as_slice())))
+    }
+
+    /// What was written under keys that are just those that were shown, which it counts as from now on. `None`: they are others.
+    fn written_in_place(&mut self, entries: &[(&[u8], &[u8])]) -> Option<Vec<Edit>> {
+        let (mut there, mut written) = (entries.iter(), Vec::new());
+        for (at, key, known) in self.entries() {
+            let (_, plain) = there.next().filter(|(other, _)| *other == key)?;
+            if *plain != known {
+                written.push((at, plain.to_vec(), Edit::Set(text(key), plain.to_vec())));
+            }
+        }
+        if there.next().is_some() {
+            return None;
+        }
+        let write = |(at, plain, edit)| {
+            match self {
+                Shown::Values { otherwise, .. } => match otherwise.binary_search_by_key(&at, |(place, _)| *place) {
+                    Ok(known) => otherwise[known].1 = Some(plain),
+                    Err(new) => otherwise.insert(new, (at, Some(plain))),
+                },
+                Shown::Texts(texts) => texts[at].1 = plain,
+            }
+            edit
+        };
+        Some(written.into_iter().map(write).collect())
+    }
+
+    fn texts(&mut self) -> &mut Vec<(String, Vec<u8>)> {
+        if let Shown::Values { .. } = self {
+            *self = Shown::Texts(self.entries().map(|(_, key, plain)| (text(key), plain.to_vec())).collect());
+        }
+        match self {
+            Shown::Texts(texts) => texts,
+            Shown::Values { .. } => unreachable!("just made"),
+        }
+    }
 }
 
 /// What an entry of a picture is, of several under one key the one that counts more last.
@@ -72,48 +171,12 @@ impl Mirror {
     /// Takes a new picture of the values.
     #[must_use]
     pub fn of(values: &Values, detail: Detail) -> Mirror {
-        let shown = |(key, plain): (&str, Option<Cow<'_, [u8]>>)| {
-            let plain = plain.filter(|plain| detail.shows(key, plain))?;
-            Some((key.to_owned(), plain.into_owned()))
-        };
-        Mirror { shown: values.plain().filter_map(shown).collect(), beside: Vec::new() }
+        Mirror { shown: Shown::of(values, detail), beside: Vec::new() }
     }
 
     /// What to show.
-    pub fn entries(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.shown.iter().map(|(key, plain)| (key.as_str(), plain.as_slice()))
-    }
-
-    fn is_shown(&self, key: &[u8], plain: &[u8]) -> bool {
-        let Ok(key) = std::str::from_utf8(key) else { return false };
-        self.shown.binary_search_by(|(known, _)| compare(known, key)).is_ok_and(|at| self.shown[at].1 == plain)
-    }
-
-    fn standing(&self, key: &str, plain: &[u8]) -> Standing {
-        let was_beside = |(known, text): &(String, Vec<u8>)| text == plain && known.eq_ignore_ascii_case(key);
-        if self.is_shown(key.as_bytes(), plain) {
-            Standing::Shown
-        } else if self.beside.iter().any(was_beside) {
-            Standing::Beside
-        } else {
-            Standing::Written
-        }
-    }
-
-    /// Whether the keys are just those that were shown.
-    fn are_in_place(&self, entries: &[(&[u8], &[u8])]) -> bool {
-        entries.len() == self.shown.len() && self.shown.iter().zip(entries).all(|((known, _), (key, _))| known.as_bytes() == *key)
-    }
-
-    fn written_in_place(&mut self, entries: &[(&[u8], &[u8])]) -> Vec<Edit> {
-        let mut edits = Vec::new();
-        for ((key, known), (_, plain)) in self.shown.iter_mut().zip(entries) {
-            if known != plain {
-                *known = plain.to_vec();
-                edits.push(Edit::Set(key.clone(), plain.to_vec()));
-            }
-        }
-        edits
+    pub fn entries(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.shown.entries().map(|(_, key, plain)| (key, plain))
     }
 
     /// Compares the picture with what is there now, which then counts as shown. Keys that are not UTF-8 cannot be ours.
@@ -121,10 +184,23 @@ impl Mirror {
     /// A key may be there several times (httpd overlays the notes of a fast redirect); it counts as written if any of them is. Those
     /// beside it then count no more, for as long as it is there.
     pub fn edits(&mut self, entries: &[(&[u8], &[u8])]) -> Vec<Edit> {
-        if self.are_in_place(entries) {
+        if let Some(written) = self.shown.written_in_place(entries) {
             self.beside.clear();
-            return self.written_in_place(entries); // nothing, nearly always
+            return written; // nothing, nearly always
         }
+        let (shown, were_beside) = (self.shown.texts(), &self.beside);
+        let is_shown =
+            |key: &str, plain: &[u8]| shown.binary_search_by(|(known, _)| compare(known, key)).is_ok_and(|at| shown[at].1 == plain);
+        let standing = |key: &str, plain: &[u8]| {
+            let was_beside = |(known, text): &(String, Vec<u8>)| text == plain && known.eq_ignore_ascii_case(key);
+            if is_shown(key, plain) {
+                Standing::Shown
+            } else if were_beside.iter().any(was_beside) {
+                Standing::Beside
+            } else {
+                Standing::Written
+            }
+        };
         let mut now: Vec<(String, Vec<u8>)> = Vec::new();
         let mut beside = Vec::new();
         for (key, plain) in entries {
@@ -133,19 +209,18 @@ impl Mirror {
             match now.binary_search_by(|(known, _)| compare(known, spelled)) {
                 Err(at) => now.insert(at, entry),
                 Ok(at) => {
-                    if self.standing(spelled, plain) >= self.standing(&now[at].0, &now[at].1) {
+                    if standing(spelled, plain) >= standing(&now[at].0, &now[at].1) {
                         std::mem::swap(&mut now[at], &mut entry);
                     }
                     beside.push(entry);
                 }
             }
         }
-        let set =
-            now.iter().filter(|(key, plain)| !self.is_shown(key.as_bytes(), plain)).cloned().map(|(key, plain)| Edit::Set(key, plain));
+        let set = now.iter().filter(|(key, plain)| !is_shown(key, plain)).cloned().map(|(key, plain)| Edit::Set(key, plain));
         let is_there = |key: &str| now.binary_search_by(|(known, _)| compare(known, key)).is_ok();
-        let gone = self.shown.iter().filter(|(key, _)| !is_there(key)).map(|(key, _)| Edit::Unset(key.clone()));
+        let gone = shown.iter().filter(|(key, _)| !is_there(key)).map(|(key, _)| Edit::Unset(key.clone()));
         let edits = set.chain(gone).collect();
-        (self.shown, self.beside) = (now, beside);
+        (self.shown, self.beside) = (Shown::Texts(now), beside);
         edits
     }
 }
@@ -186,7 +261,8 @@ mod tests {
             ("realm-PW", Value::Text("secret".into())),
             ("long", Value::Text("x".repeat(8193))),
         ]);
-        let shown = |detail| Mirror::of(&all, detail).entries().map(|(key, _)| key.to_owned()).collect::<Vec<_>>();
+        let shown =
+            |detail| Mirror::of(&all, detail).entries().map(|(key, _)| String::from_utf8(key.to_vec()).unwrap()).collect::<Vec<_>>();
         assert_eq!(shown(Detail::Public), ["bytes", "f", "list", "n", "text", "yes"]);
         assert_eq!(shown(Detail::NoPasswords), ["bytes", "f", "list", "long", "n", "text", "yes"]);
         assert_eq!(shown(Detail::All), ["bytes", "f", "list", "long", "n", "realm-PW", "text", "yes"]);

@@ -58,8 +58,18 @@ impl Entry {
     /// [`Value::to_plain`], for which text need not be read.
     pub fn plain<'e>(&'e self, map: &'e [u8]) -> Option<Cow<'e, [u8]>> {
         match self {
-            Entry::Packed(packed) => packed.text(map).map(Cow::Borrowed).or_else(|| self.value(map).to_plain()),
+            Entry::Packed(_) => self.lying(map).map(Cow::Borrowed).or_else(|| self.value(map).to_plain()),
             Entry::Own(_, value) => value.to_plain(),
+        }
+    }
+
+    /// The bytes of text or bytes, which need not be made of the value.
+    pub fn lying<'e>(&'e self, map: &'e [u8]) -> Option<&'e [u8]> {
+        match self {
+            Entry::Packed(packed) => packed.text(map),
+            Entry::Own(_, Value::Text(text)) => Some(text.as_bytes()),
+            Entry::Own(_, Value::Bytes(bytes)) => Some(bytes),
+            Entry::Own(..) => None,
         }
     }
 
@@ -88,11 +98,15 @@ impl Packed {
 
     /// The bytes of text or bytes.
     fn text<'m>(&self, map: &'m [u8]) -> Option<&'m [u8]> {
-        let mut walk = Walk { bytes: &map[..self.end as usize], at: self.at as usize };
-        match walk.head() {
-            Ok(Head::Text(length) | Head::Bytes(length)) => walk.take(length).ok(),
-            _ => None,
-        }
+        let value = &map[self.at as usize..self.end as usize];
+        let begin = match value.first()? {
+            0xa0..=0xbf => 1,
+            0xc4 | 0xd9 => 2,
+            0xc5 | 0xda => 3,
+            0xc6 | 0xdb => 5,
+            _ => return None,
+        };
+        value.get(begin..)
     }
 }
 
@@ -272,32 +286,32 @@ impl<'b> Walk<'b> {
         self.take(bytes).map(|_| Head::Small)
     }
 
-    /// Over a text of less than 256 bytes, if that comes next: most keys and values are, and need no more than this.
+    /// Over a text of less than 256 bytes, if that comes next and is not cut off: most keys and values are, and need no more than this.
     #[inline]
     fn short_text(&mut self) -> Option<&'b [u8]> {
         let rest = self.bytes.get(self.at..)?;
-        let (head, length) = match rest {
-            [head @ 0xa0..=0xbf, ..] => (1, usize::from(head & 0x1f)),
+        let (begin, length) = match rest {
+            [first @ 0xa0..=0xbf, ..] => (1, usize::from(first & 0x1f)),
             [0xd9, length, ..] => (2, usize::from(*length)),
             _ => return None,
         };
-        let text = rest.get(head..head + length)?;
-        self.at += head + length;
+        let text = rest.get(begin..begin + length)?;
+        self.at += begin + length;
         Some(text)
     }
 
     /// The length of a key.
     fn key(&mut self) -> Result<usize, &'static str> {
-        const NONE: &str = "a map key that is not text";
+        const NOT_TEXT: &str = "a map key that is not text";
         let key = match self.short_text() {
             Some(key) => key,
             None => match self.head()? {
                 Head::Text(length) => self.take(length)?,
-                _ => return Err(NONE),
+                _ => return Err(NOT_TEXT),
             },
         };
         // Most are ASCII, for which the whole check is long.
-        if key.is_ascii() || std::str::from_utf8(key).is_ok() { Ok(key.len()) } else { Err(NONE) }
+        if key.is_ascii() || std::str::from_utf8(key).is_ok() { Ok(key.len()) } else { Err(NOT_TEXT) }
     }
 
     /// Over one value: answers its weight, as [`Value::weight`] does.

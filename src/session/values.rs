@@ -148,6 +148,12 @@ impl Values {
         list.iter().map(|entry| (entry.spelling(map), entry.plain(map)))
     }
 
+    /// The bytes of each key with those of text or bytes, which need not be made.
+    pub fn lying(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let Entries { map, list } = &*self.entries;
+        list.iter().map(|entry| (entry.key(map), entry.lying(map)))
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.list.len()

@@ -16,9 +16,7 @@ pub mod redis;
 #[cfg(test)]
 pub mod conformance;
 
-use std::any::Any;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,17 +30,12 @@ pub struct Blob {
     pub bytes: Bytes,
     /// Tells one that was loaded from all under its key that differ from it, before and after. `None`: the store cannot tell.
     pub version: Option<u64>,
-    /// What the store has kept to be there sooner for an update.
-    pub kept: Option<Kept>,
 }
-
-/// Means something to the store that made it only.
-pub type Kept = Arc<dyn Any + Send + Sync>;
 
 impl Blob {
     #[must_use]
     pub fn new(expires: Timestamp, bytes: impl Into<Bytes>) -> Blob {
-        Blob { expires, bytes: bytes.into(), version: None, kept: None }
+        Blob { expires, bytes: bytes.into(), version: None }
     }
 
     #[must_use]

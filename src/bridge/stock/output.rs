@@ -73,7 +73,7 @@ fn show_in_environment(request: Request<'_>) {
     let slot = &mut tree.slots[index];
     slot.is_used |= !slot.is_new;
     let mirror = Mirror::of(slot.session.values(), Detail::NoPasswords);
-    let text = form::encode(mirror.entries().map(|(key, plain)| (key.as_bytes(), plain)));
+    let text = form::encode(mirror.entries());
     if text.len() > LONGEST {
         request.log(
             Level::Warning,

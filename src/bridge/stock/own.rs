@@ -141,7 +141,7 @@ fn fill(entries: Table<'_>, mirror: &Mirror) {
     // Texts that were handed out stay: clearing a table frees none.
     entries.clear();
     for (key, plain) in mirror.entries() {
-        entries.set_new(key.as_bytes(), plain);
+        entries.set_new(key, plain);
     }
 }
 

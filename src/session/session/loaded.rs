@@ -1,8 +1,5 @@
 //! What a session was read from: where nobody has changed it, it need not be read again.
 
-use std::any::Any;
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::Session;
@@ -18,8 +15,6 @@ pub struct Loaded {
     pub expires: Timestamp,
     /// By what the store knows it again, if it does.
     pub version: Option<u64>,
-    /// What the store has kept.
-    pub kept: Option<Arc<dyn Any + Send + Sync>>,
     /// What its values were sealed with, if they were.
     pub sealer: Option<Sealer>,
     /// The access that it tells, which the session may show as another.
@@ -30,11 +25,6 @@ impl Session {
     /// Keeps what the record was read from, so that it need not be read again where nobody has changed it.
     pub fn remember(&mut self, loaded: Loaded) {
         self.loaded = Some(loaded);
-    }
-
-    /// Nothing is to be written soon.
-    pub fn forget(&mut self) {
-        self.loaded = None;
     }
 
     /// What was loaded from there.

@@ -3,7 +3,7 @@
 //! * **load** takes no lock: one open, one read, the newest valid slot. A slot that is not valid means a writer at work or one
 //!   that died, and a second look under the lock.
 //! * **update** takes the lock of the file (flock), makes sure that the file was not replaced meanwhile, and overwrites the older
-//!   slot with one write. Who brings what he has loaded has the file open still.
+//!   slot with one write.
 //! * **growth** beyond the slots writes a new file and renames it over the old one, while it holds the lock of the old one.
 //! * **create** writes a complete temporary file and renames it to where nothing is. **delete** works under the lock.
 //!
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::directory::{self, Kind};
-use super::{Blob, Change, Cursor, Durability, Entry, Error, Kept, Outcome, Result, Store, Sweep};
+use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
 use record::{Access, RecordFile};
 use sweep::Order;
@@ -65,14 +65,8 @@ impl FileStore {
         }
     }
 
-    /// Opens the file of a key and locks it, so that nobody else changes, replaces or deletes it. `kept`: it may be open already.
-    fn open_locked<'p>(&self, path: &'p Path, key: &Key, kept: Option<&Kept>) -> Result<Option<RecordFile<'p>>> {
-        if let Some(file) = kept.and_then(|kept| RecordFile::take(kept, path, *key)) {
-            file.lock()?;
-            if file.is_linked()? {
-                return Ok(Some(file));
-            }
-        }
+    /// Opens the file of a key and locks it, so that nobody else changes, replaces or deletes it.
+    fn open_locked<'p>(&self, path: &'p Path, key: &Key) -> Result<Option<RecordFile<'p>>> {
         loop {
             let Some(file) = self.open(path, key, Access::Write)? else { return Ok(None) };
             file.lock()?;
@@ -171,9 +165,9 @@ impl Store for FileStore {
     fn load(&self, key: &Key) -> Result<Option<Blob>> {
         let path = self.path(key);
         loop {
-            let Some(file) = self.open(&path, key, Access::Both)? else { return Ok(None) };
+            let Some(file) = self.open(&path, key, Access::Read)? else { return Ok(None) };
             match file.newest_unlocked() {
-                Ok(Some(blob)) => return Ok(Some(Blob { kept: file.keep(), ..blob })),
+                Ok(Some(blob)) => return Ok(Some(blob)),
                 Ok(None) => {}
                 Err(Error::Newer(_)) => return Ok(None),
                 Err(error) => return Err(error),
@@ -188,12 +182,12 @@ impl Store for FileStore {
     fn update_from(
         &self,
         key: &Key,
-        loaded: Option<&Blob>,
+        _: Option<&Blob>,
         durability: Durability,
         change: &mut dyn FnMut(Option<&Blob>) -> Change,
     ) -> Result<Outcome> {
         let path = self.path(key);
-        let Some(file) = self.open_locked(&path, key, loaded.and_then(|loaded| loaded.kept.as_ref()))? else {
+        let Some(file) = self.open_locked(&path, key)? else {
             change(None);
             return Ok(Outcome::Kept);
         };
@@ -230,7 +224,7 @@ impl Store for FileStore {
 
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {
         let path = self.path(key);
-        let Some(file) = self.open_locked(&path, key, None)? else { return Ok(()) };
+        let Some(file) = self.open_locked(&path, key)? else { return Ok(()) };
         let damaged = match file.newest() {
             Ok(newest) => is_damaged(&newest.blob),
             Err(error) => matches!(error, Error::Corrupt(_)),

@@ -1,10 +1,8 @@
 //! One open session file.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,28 +12,21 @@ use rustix::io::{Errno, pread};
 
 use super::format::{FIRST_READ, Found, HEADER, Header, SLOT_HEAD, SlotHead, SlotState, capacity_for};
 use crate::session::Key;
-use crate::store::{Blob, Durability, Error, Kept, Result, flock};
+use crate::store::{Blob, Durability, Error, Result, flock};
 
 /// A lock is held for some microseconds. Whoever holds one for this long is stopped or not of ours.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Read,
     Write,
-    /// To read, and to write soon if that is possible.
-    Both,
 }
 
 pub struct RecordFile<'p> {
     file: File,
     path: &'p Path,
     key: Key,
-    can_write: bool,
 }
-
-/// A file that stays open until somebody takes it. Only one may: who shares a descriptor shares its lock too.
-struct KeptFile(Mutex<Option<File>>);
 
 /// The newest valid slot of a file.
 pub struct Newest {
@@ -59,11 +50,6 @@ impl Newest {
     }
 }
 
-/// To write, which somebody who only looks need not.
-fn is_refused(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
-}
-
 fn flags() -> i32 {
     // NONBLOCK: a FIFO in the place of a record must not block a worker.
     (OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK).bits().cast_signed()
@@ -71,24 +57,8 @@ fn flags() -> i32 {
 
 impl<'p> RecordFile<'p> {
     pub fn open(path: &'p Path, key: Key, access: Access) -> std::io::Result<RecordFile<'p>> {
-        let file = |writes| OpenOptions::new().read(true).write(writes).custom_flags(flags()).open(path);
-        let file = match file(access != Access::Read) {
-            Err(error) if access == Access::Both && is_refused(&error) => return RecordFile::open(path, key, Access::Read),
-            file => file?,
-        };
-        Ok(RecordFile { file, path, key, can_write: access != Access::Read })
-    }
-
-    /// Keeps it open for an update that may come.
-    pub fn keep(self) -> Option<Kept> {
-        self.can_write.then(|| Arc::new(KeptFile(Mutex::new(Some(self.file)))) as Kept)
-    }
-
-    /// One that was kept, unless it was taken already. It may have been replaced or deleted since.
-    pub fn take(kept: &Kept, path: &'p Path, key: Key) -> Option<RecordFile<'p>> {
-        let KeptFile(kept) = kept.downcast_ref()?;
-        let file = kept.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        Some(RecordFile { file, path, key, can_write: true })
+        let file = OpenOptions::new().read(true).write(matches!(access, Access::Write)).custom_flags(flags()).open(path)?;
+        Ok(RecordFile { file, path, key })
     }
 
     /// Writes a complete new file. It has its final size from the beginning, so that a truncated one is noticed.
