@@ -30,6 +30,7 @@ pub fn mirror(data: &[u8]) {
     let mut lines = data.split(|&c| c == b'\n');
     let detail = if lines.next().is_some_and(|line| line.starts_with(b"a")) { Detail::All } else { Detail::Public };
     let values: Values = lines.by_ref().take_while(|line| !line.is_empty()).filter_map(value).collect();
+    let values = if data.len().is_multiple_of(2) { read(&values) } else { values };
     let mut oracle = Oracle::default();
     for (key, value) in values.iter() {
         oracle.values.insert(lower(key.as_bytes()), (key.to_owned(), value.clone()));
@@ -44,6 +45,8 @@ pub fn mirror(data: &[u8]) {
     assert!(shown == oracle.shown && shown.len() == table.len(), "the picture shows {table:?}");
     oracle.seen = shown.into_iter().map(|(key, plain)| (key, vec![plain])).collect();
     untouched(&mut mirror, &table);
+    let reversed: Table = table.iter().rev().cloned().collect();
+    untouched(&mut Mirror::of(session.values(), detail), &reversed);
 
     for line in lines.chain([&b"."[..]]) {
         if line == b"." {
@@ -75,13 +78,18 @@ fn entries(table: &Table) -> Vec<(&[u8], &[u8])> {
     table.iter().map(|(key, text)| (&key[..], &text[..])).collect()
 }
 
-/// Nobody wrote: no edits, in whatever order the table is.
+/// Nobody wrote: no edits, however often that is looked at.
 fn untouched(mirror: &mut Mirror, table: &Table) {
-    let mut entries = entries(table);
     for _ in 0..2 {
-        assert_eq!(mirror.edits(&entries), []);
-        entries.reverse();
+        assert_eq!(mirror.edits(&entries(table)), []);
     }
+}
+
+/// As a store gives them back.
+fn read(values: &Values) -> Values {
+    let mut bytes = Vec::new();
+    values.write(&mut bytes);
+    Values::read(&bytes.into()).expect("what was just written").0
 }
 
 /// A line `key=`, a letter for the type and the text of the value.
@@ -116,7 +124,19 @@ fn write(table: &mut Table, line: &[u8]) {
     let c_string = rest.split(|&c| c == 0).next().unwrap_or_default();
     let (key, text) = c_string.iter().position(|&c| c == b'=').map_or((c_string, &b""[..]), |at| (&c_string[..at], &c_string[at + 1..]));
     match what {
-        b'=' | b'-' => table.retain(|(known, _)| !known.eq_ignore_ascii_case(key)),
+        // The first one has the new text under its old spelling; the others go.
+        b'=' if table.iter().any(|(known, _)| known.eq_ignore_ascii_case(key)) => {
+            let mut is_first = true;
+            table.retain_mut(|(known, known_text)| {
+                let is_it = known.eq_ignore_ascii_case(key);
+                if is_it && is_first {
+                    *known_text = text.to_vec();
+                }
+                !is_it || std::mem::take(&mut is_first)
+            });
+        }
+        b'=' => table.push((key.to_vec(), text.to_vec())),
+        b'-' => table.retain(|(known, _)| !known.eq_ignore_ascii_case(key)),
         b'/' => table.reverse(),
         b'~' => {
             let swap = |c: u8| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
@@ -124,10 +144,8 @@ fn write(table: &mut Table, line: &[u8]) {
                 *known = known.iter().copied().map(swap).collect();
             }
         }
+        b'+' => table.push((key.to_vec(), text.to_vec())),
         _ => {}
-    }
-    if what == b'=' || what == b'+' {
-        table.push((key.to_vec(), text.to_vec()));
     }
 }
 

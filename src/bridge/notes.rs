@@ -177,7 +177,8 @@ fn collect_one(tree: &mut Tree, request: Request<'_>) {
     apply(&mut tree.slots[index], request, edits);
 }
 
-/// What of the notes is ours, found at one look: APR takes each of them for each other one until it has compared them.
+/// What of the notes is ours, found at one look: APR knows keys by their first four bytes, which all of ours share, so that it compares each
+/// one that is asked for with every one of them.
 struct There<'n> {
     values: Vec<(&'n [u8], &'n [u8])>,
     /// Something is to be unset or done.

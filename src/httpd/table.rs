@@ -105,6 +105,7 @@ impl<'p> Table<'p> {
     pub fn of_prefix(self, prefix: &[u8]) -> Vec<(&'p [u8], &'p [u8])> {
         self.collect(prefix, |name, value| {
             let (begin, key) = name.split_at_checked(prefix.len())?;
+            // Nearly always in the same case, which is sooner seen.
             (begin == prefix || begin.eq_ignore_ascii_case(prefix)).then(|| (key, value.to_bytes()))
         })
     }

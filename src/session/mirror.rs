@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::values::{Values, compare};
 
 /// What was last shown.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Mirror {
     shown: Shown,
     /// What else was there under these keys when they were last compared: nobody writes it by leaving it there.
@@ -14,28 +14,27 @@ pub struct Mirror {
 }
 
 /// In the order of [`compare`].
-#[derive(Debug)]
 enum Shown {
-    /// Most values are text, which is shown as it lies there.
+    /// Most values are text, which is shown as it lies there: they are not copied, but stay in memory for as long as the picture does.
     Values {
         values: Values,
-        /// The place of each that is shown otherwise, with its text, or that is not.
+        /// The places, ascending, of those that are shown otherwise, with their text, or that are not.
         otherwise: Vec<(usize, Option<Vec<u8>>)>,
     },
-    /// What somebody has written since is among them.
+    /// Each copied, once their keys or the order of them were others than those that were shown.
     Texts(Vec<(String, Vec<u8>)>),
 }
 
 /// They look the same.
 impl PartialEq for Mirror {
     fn eq(&self, other: &Mirror) -> bool {
-        let are_of_the_same = match (&self.shown, &other.shown) {
+        let are_of_one_session = match (&self.shown, &other.shown) {
             (Shown::Values { values, otherwise }, Shown::Values { values: others, otherwise: otherwise_there }) => {
                 values.is_copy_of(others) && otherwise == otherwise_there
             }
             _ => false,
         };
-        self.beside == other.beside && (are_of_the_same || self.entries().eq(other.entries()))
+        self.beside == other.beside && (are_of_one_session || self.entries().eq(other.entries()))
     }
 }
 
@@ -53,26 +52,26 @@ fn text(key: &[u8]) -> String {
 impl Shown {
     fn of(values: &Values, detail: Detail) -> Shown {
         let mut otherwise = Vec::new();
-        for (at, ((key, plain), (_, lying))) in values.plain().zip(values.lying()).enumerate() {
+        for (at, ((key, plain), (_, as_it_lies))) in values.plain().zip(values.as_they_lie()).enumerate() {
             let shown = plain.filter(|plain| detail.shows(key, plain));
-            if shown.is_none() || lying.is_none() {
+            if shown.is_none() || as_it_lies.is_none() {
                 otherwise.push((at, shown.map(Cow::into_owned)));
             }
         }
         Shown::Values { values: values.clone(), otherwise }
     }
 
-    /// Each with its place.
+    /// Each with its place: among all values, or among the texts.
     fn entries(&self) -> impl Iterator<Item = (usize, &[u8], &[u8])> {
         let (values, otherwise, texts) = match self {
             Shown::Values { values, otherwise } => (Some(values), &otherwise[..], &[][..]),
             Shown::Texts(texts) => (None, &[][..], &texts[..]),
         };
         let mut otherwise = otherwise.iter().peekable();
-        let of_values = values.into_iter().flat_map(Values::lying).enumerate();
-        let of_values = of_values.filter_map(move |(at, (key, lying))| match otherwise.next_if(|(place, _)| *place == at) {
+        let of_values = values.into_iter().flat_map(Values::as_they_lie).enumerate();
+        let of_values = of_values.filter_map(move |(at, (key, as_it_lies))| match otherwise.next_if(|(place, _)| *place == at) {
             Some((_, text)) => Some((at, key, text.as_deref()?)),
-            None => Some((at, key, lying?)),
+            None => Some((at, key, as_it_lies?)),
         });
         of_values.chain(texts.iter().enumerate().map(|(at, (key, plain))| (at, key.as_bytes(), plain.as_slice())))
     }
@@ -102,13 +101,10 @@ impl Shown {
         Some(written.into_iter().map(write).collect())
     }
 
-    fn texts(&mut self) -> &mut Vec<(String, Vec<u8>)> {
-        if let Shown::Values { .. } = self {
-            *self = Shown::Texts(self.entries().map(|(_, key, plain)| (text(key), plain.to_vec())).collect());
-        }
+    fn into_texts(self) -> Vec<(String, Vec<u8>)> {
         match self {
             Shown::Texts(texts) => texts,
-            Shown::Values { .. } => unreachable!("just made"),
+            Shown::Values { .. } => self.entries().map(|(_, key, plain)| (text(key), plain.to_vec())).collect(),
         }
     }
 }
@@ -188,7 +184,7 @@ impl Mirror {
             self.beside.clear();
             return written; // nothing, nearly always
         }
-        let (shown, were_beside) = (self.shown.texts(), &self.beside);
+        let (shown, were_beside) = (std::mem::take(&mut self.shown).into_texts(), &self.beside);
         let is_shown =
             |key: &str, plain: &[u8]| shown.binary_search_by(|(known, _)| compare(known, key)).is_ok_and(|at| shown[at].1 == plain);
         let standing = |key: &str, plain: &[u8]| {
@@ -282,6 +278,32 @@ mod tests {
         assert_eq!(edits(&mut mirror, &[("A", "1"), ("b", "3"), ("c", "new")]), [set("b", "3"), set("c", "new")]);
         assert_eq!(edits(&mut mirror, &[("a", "1"), ("b", "3")]), [Edit::Unset("c".into())]);
         assert_eq!(edits(&mut mirror, &[("a", "1"), ("b", "3")]), []);
+    }
+
+    #[test]
+    fn what_is_written_over_a_picture_of_values_is_an_edit_once() {
+        let text = |text: &str| Value::Text(text.into());
+        let own = values(&[("a", text("1")), ("b", Value::Int(2)), ("c-pw", text("secret")), ("d", text("4")), ("e", Value::Int(5))]);
+        let mut bytes = Vec::new();
+        own.write(&mut bytes);
+        let (packed, _) = Values::read(&bytes.into()).unwrap();
+        for mut values in [own, packed] {
+            let mut mirror = Mirror::of(&values, Detail::Public);
+            values.set("a", text("another request's"));
+            values.remove("d");
+            let untouched = [("a", "1"), ("b", "2"), ("d", "4"), ("e", "5")];
+            assert_eq!(edits(&mut mirror, &untouched), [], "the picture is of what was");
+            assert_eq!(edits(&mut mirror, &[("a", "1"), ("b", "2"), ("d", "y"), ("e", "5")]), [set("d", "y")]);
+            assert_eq!(edits(&mut mirror, &[("a", "x"), ("b", "2"), ("d", "y"), ("e", "5")]), [set("a", "x")]);
+            let written = [("a", "xx"), ("b", "3"), ("d", "yy"), ("e", "5")];
+            assert_eq!(edits(&mut mirror, &written), [set("a", "xx"), set("b", "3"), set("d", "yy")]);
+            assert_eq!(edits(&mut mirror, &written), []);
+            let as_written = self::values(&written.map(|(key, plain)| (key, text(plain))));
+            assert!(mirror == Mirror::of(&as_written, Detail::Public) && mirror != Mirror::of(&values, Detail::Public));
+            assert_eq!(edits(&mut mirror, &[("a", "1"), ("b", "3"), ("d", "yy"), ("e", "5")]), [set("a", "1")], "as it was at first");
+            assert_eq!(edits(&mut mirror, &[("a", "1"), ("b", "3"), ("e", "5")]), [Edit::Unset("d".into())]);
+            assert_eq!(edits(&mut mirror, &[("e", "5"), ("b", "4"), ("a", "1")]), [set("b", "4")]);
+        }
     }
 
     #[test]

@@ -58,13 +58,13 @@ impl Entry {
     /// [`Value::to_plain`], for which text need not be read.
     pub fn plain<'e>(&'e self, map: &'e [u8]) -> Option<Cow<'e, [u8]>> {
         match self {
-            Entry::Packed(_) => self.lying(map).map(Cow::Borrowed).or_else(|| self.value(map).to_plain()),
+            Entry::Packed(_) => self.as_it_lies(map).map(Cow::Borrowed).or_else(|| self.value(map).to_plain()),
             Entry::Own(_, value) => value.to_plain(),
         }
     }
 
     /// The bytes of text or bytes, which need not be made of the value.
-    pub fn lying<'e>(&'e self, map: &'e [u8]) -> Option<&'e [u8]> {
+    pub fn as_it_lies<'e>(&'e self, map: &'e [u8]) -> Option<&'e [u8]> {
         match self {
             Entry::Packed(packed) => packed.text(map),
             Entry::Own(_, Value::Text(text)) => Some(text.as_bytes()),
@@ -355,6 +355,25 @@ mod tests {
     /// Bytes that often are heads of something.
     fn heads() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(prop_oneof![any::<u8>(), 0x80..0xe0u8, 0..4u8, Just(b'a'), 0xa0..0xa3u8], 0..24)
+    }
+
+    #[test]
+    fn texts_and_bytes_of_every_length_are_found_behind_their_heads() {
+        let lengths = [0, 1, 31, 32, 255, 256, 65_535, 65_536];
+        for (head, bytes) in [(0xa0, 0), (0xd9, 1), (0xda, 2), (0xdb, 4), (0xc4, 1), (0xc5, 2), (0xc6, 4)] {
+            for length in lengths.into_iter().filter(|&length: &usize| if bytes == 0 { length < 32 } else { length >> (8 * bytes) == 0 }) {
+                let mut map = vec![0x82, 0xa1, b'a'];
+                map.push(if bytes == 0 { head | length as u8 } else { head });
+                map.extend(&(length as u64).to_be_bytes()[8 - bytes..]);
+                map.extend(std::iter::repeat_n(b'x', length));
+                map.extend([0xa1, b'b', 0xa1, b'y']);
+                let (list, end) = read(&map).unwrap();
+                assert_eq!(end, map.len(), "{head:x} {length}");
+                assert_eq!(list[0].as_it_lies(&map).unwrap(), &*list[0].value(&map).to_plain().unwrap(), "{head:x} {length}");
+                assert_eq!((list[0].as_it_lies(&map).unwrap().len(), list[1].as_it_lies(&map)), (length, Some(&b"y"[..])));
+                assert_eq!(list[0].weight(), weight("a", list[0].value(&map)));
+            }
+        }
     }
 
     proptest! {

@@ -149,9 +149,9 @@ impl Values {
     }
 
     /// The bytes of each key with those of text or bytes, which need not be made.
-    pub fn lying(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    pub fn as_they_lie(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         let Entries { map, list } = &*self.entries;
-        list.iter().map(|entry| (entry.key(map), entry.lying(map)))
+        list.iter().map(|entry| (entry.key(map), entry.as_it_lies(map)))
     }
 
     #[must_use]
