@@ -80,7 +80,7 @@ impl Found<'_> {
     /// A value as notes show it.
     pub fn text(&self, key: &str) -> Option<Vec<u8>> {
         match self {
-            Found::Stock(entries, _) => entry(*entries, key).filter(|text| Detail::Public.shows(key, text)).map(<[u8]>::to_vec),
+            Found::Stock(entries, _) => entry(*entries, key).filter(|text| Detail::Public.shows(key.as_bytes(), text)).map(<[u8]>::to_vec),
             _ => Detail::Public.text(self.session()?.values(), key),
         }
     }

@@ -104,7 +104,7 @@ fn runs_inside(request: Request<'_>) -> bool {
 fn publish(tree: &mut Tree, index: usize, request: Request<'_>) {
     let notes = request.notes();
     let faces = &state(request).faces;
-    let there = notes.of_prefix(VALUE);
+    let there = There::look(notes).values;
     if faces.with(|shown: &mut Option<Shown>| shown.is_none()) {
         // What an earlier phase wrote was written, not shown.
         let edits = Mirror::default().edits(&there);

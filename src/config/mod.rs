@@ -171,7 +171,7 @@ impl Config {
         let cookie = self.cookie();
         let name = match &self.scope {
             Some(scope) => Arc::clone(scope),
-            None => lowercase(&String::from_utf8_lossy(server_name)),
+            None => String::from_utf8_lossy(server_name).to_lowercase().into(),
         };
         let terms = Terms {
             scope: Scope { name, cookie: Arc::clone(&cookie.name) },
@@ -198,12 +198,6 @@ impl Config {
     pub fn notes(&self) -> bool {
         self.notes.unwrap_or(true)
     }
-}
-
-/// As most names of servers are written.
-fn lowercase(name: &str) -> Arc<str> {
-    let is_lower = name.bytes().all(|c| c.is_ascii() && !c.is_ascii_uppercase());
-    if is_lower { name.into() } else { name.to_lowercase().into() }
 }
 
 /// What holds for one session of a request tree.

@@ -2,7 +2,6 @@
 
 use std::ffi::CStr;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use once_cell::sync::OnceCell;
@@ -93,25 +92,16 @@ pub fn listen(listener: Listener) {
 
 /// What is to be announced.
 #[derive(Default)]
-pub struct Events {
-    waiting: Mutex<Vec<(Event, Ref)>>,
-    /// Mostly nothing is.
-    any: AtomicBool,
-}
+pub struct Events(Mutex<Vec<(Event, Ref)>>);
 
 impl Events {
     fn add(&self, event: Event, session: &Ref) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((event, session.clone()));
-        self.any.store(true, Ordering::Release);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((event, session.clone()));
     }
 
     /// Announces what there is. Nothing is locked meanwhile.
     pub fn announce(&self, request: Request<'_>) {
-        let is_any = self.any.load(Ordering::Acquire) && self.any.swap(false, Ordering::AcqRel);
-        if !is_any {
-            return;
-        }
-        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for (event, session) in waiting {
             announce(Some(request), event, &session);
         }

@@ -85,7 +85,7 @@ impl<'p> Table<'p> {
 
     /// The values of all entries of a key, in their order.
     pub fn of_key(self, key: &CStr) -> Vec<&'p [u8]> {
-        self.collect(key.to_bytes(), |name, value| name.eq_ignore_ascii_case(key.to_bytes()).then(|| value.to_bytes()))
+        self.collect(key.to_bytes().first(), |name, value| name.eq_ignore_ascii_case(key.to_bytes()).then(|| value.to_bytes()))
     }
 
     pub fn get(self, key: &CStr) -> Option<&'p CStr> {
@@ -98,21 +98,20 @@ impl<'p> Table<'p> {
 
     /// A copy of the entries, in their order: other code may change the table while they are looked at.
     pub fn entries(self) -> Vec<(&'p [u8], &'p [u8])> {
-        self.collect(b"", |key, value| Some((key, value.to_bytes())))
+        self.collect(None, |key, value| Some((key, value.to_bytes())))
     }
 
     /// The entries whose keys begin with a prefix, with what is behind it.
     pub fn of_prefix(self, prefix: &[u8]) -> Vec<(&'p [u8], &'p [u8])> {
-        self.collect(prefix, |name, value| {
+        self.collect(prefix.first(), |name, value| {
             let (begin, key) = name.split_at_checked(prefix.len())?;
             // Nearly always in the same case, which is sooner seen.
             (begin == prefix || begin.eq_ignore_ascii_case(prefix)).then(|| (key, value.to_bytes()))
         })
     }
 
-    /// What `take` makes of each entry that may begin with `like`: most do not by their first byte. It must not change the table.
-    fn collect<T>(self, like: &[u8], take: impl Fn(&'p [u8], &'p CStr) -> Option<T>) -> Vec<T> {
-        let first = like.first().map(u8::to_ascii_lowercase);
+    /// What `take` makes of each entry whose key has this first byte, in either case: most have another. It must not change the table.
+    fn collect<T>(self, first: Option<&u8>, take: impl Fn(&'p [u8], &'p CStr) -> Option<T>) -> Vec<T> {
         // SAFETY: apr_table_elts shows `nelts` entries; strings live in the table's pool, which is not freed before the request.
         unsafe {
             let array = &*ffi::apr_table_elts(self.raw);
@@ -120,7 +119,7 @@ impl<'p> Table<'p> {
             (0..usize::try_from(array.nelts).unwrap_or(0))
                 .map(|i| &*entries.add(i))
                 .filter(|entry| !entry.key.is_null() && !entry.val.is_null())
-                .filter(|entry| first.is_none_or(|first| (*entry.key.cast::<u8>()).to_ascii_lowercase() == first))
+                .filter(|entry| first.is_none_or(|first| first.eq_ignore_ascii_case(&*entry.key.cast::<u8>())))
                 .filter_map(|entry| take(CStr::from_ptr(entry.key).to_bytes(), CStr::from_ptr(entry.val)))
                 .collect()
         }

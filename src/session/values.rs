@@ -142,13 +142,14 @@ impl Values {
         (0..self.len()).map(|at| self.at(at))
     }
 
-    /// Each key with what a door without types shows of its value, as [`Value::to_plain`] says.
-    pub fn plain(&self) -> impl Iterator<Item = (&str, Option<Cow<'_, [u8]>>)> {
+    /// What a door without types shows of the value at a place, as [`Value::to_plain`] says.
+    #[must_use]
+    pub fn plain(&self, at: usize) -> Option<Cow<'_, [u8]>> {
         let Entries { map, list } = &*self.entries;
-        list.iter().map(|entry| (entry.spelling(map), entry.plain(map)))
+        list[at].plain(map)
     }
 
-    /// The bytes of each key with those of text or bytes, which need not be made.
+    /// The bytes of each key, in their places, with those of text or bytes, which need not be made.
     pub fn as_they_lie(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         let Entries { map, list } = &*self.entries;
         list.iter().map(|entry| (entry.key(map), entry.as_it_lies(map)))
