@@ -3,10 +3,11 @@
 //! Folders are roles, and arrows point inward:
 //!
 //! * [`session`] - the domain: values, changes, records, cookies. Pure.
-//! * [`store`] - where records live. Knows keys and bytes only. Needs `session`, `lmdb`.
+//! * [`store`] - where records live. Knows keys and bytes only. Needs `session`, `lmdb`, `robust`.
 //! * [`repository`] - finding, saving, moving and ending sessions in a store. Needs `session` and `store`.
 //! * [`lock`] - leases and the pool of mutexes. Knows hashes and deadlines only. Needs `httpd`.
 //! * `lmdb` - opening LMDB, where that is unsafe. Knows nothing of sessions.
+//! * `robust` - a mutex of several processes, in a file. Knows nothing of sessions.
 //! * `httpd` - safe wrappers over httpd and APR. Knows nothing of sessions.
 //! * `config` - what the directives say. Needs `httpd`, `session`, `store`, `repository`.
 //! * `hooks` - what happens when: start, open, commit. Needs all of the above.
@@ -36,5 +37,7 @@ pub mod lock;
 #[cfg(feature = "module")]
 mod module;
 pub mod repository;
+#[cfg(feature = "dbm")]
+mod robust;
 pub mod session;
 pub mod store;

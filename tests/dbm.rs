@@ -5,10 +5,15 @@ mod support;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, chown};
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mod_session_rs::session::{Id, Key, Scope};
-use rustix::fs::{FlockOperation, flock};
+use mod_session_rs::store::dbm::DbmStore;
+use mod_session_rs::store::{Blob, Change, Durability, Store};
+use rustix::process::Uid;
+use rustix::thread::set_thread_uid;
 use support::sessions::age;
 use support::small_disk::SmallDisk;
 use support::{Client, Httpd, Mpm, Response, Setup, mpm_tests};
@@ -115,21 +120,35 @@ fn a_writer_that_is_stopped_keeps_others_waiting_for_some_seconds_and_readers_no
     let httpd = with("").expect_log("stayed locked").start();
     let mut client = httpd.client();
     stored(&mut client);
-    // What a stopped process of the server holds.
-    let holder = File::open(httpd.dir().join("write.lock")).unwrap();
-    flock(&holder, FlockOperation::LockExclusive).unwrap();
-    let started = Instant::now();
-    is_stored(&mut client.clone());
-    assert!(started.elapsed() < Duration::from_secs(2), "a reader waited {:?}", started.elapsed());
-    assert_eq!(client.get("/capi?open=create&set_int=n:2&save").line("save"), "STORE");
-    // At save, and at the end of the request again.
-    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
-    let told = httpd.wait_for_log("cannot save a session");
-    assert!(told.contains("write.lock stayed locked for 5s"), "{told}");
-    let started = Instant::now();
-    assert_eq!(client.get("/capi?open=create&set_int=n:2&save").line("save"), "STORE");
-    assert!(started.elapsed() < Duration::from_secs(2) || httpd.log_lines_with("for 5s").len() > 1, "{:?}", started.elapsed());
-    flock(&holder, FlockOperation::Unlock).unwrap();
+    thread::scope(|scope| {
+        let (is_held, held) = channel();
+        let (release, released) = channel::<()>();
+        let owner = fs::metadata(httpd.dir()).unwrap().uid();
+        let store = DbmStore::new(httpd.dir());
+        // What a stopped process of the server holds.
+        scope.spawn(move || {
+            set_thread_uid(Uid::from_raw(owner)).unwrap(); // of this thread alone
+            let hold = &mut |_: Option<&Blob>| {
+                is_held.send(()).unwrap();
+                let _ = released.recv();
+                Change::Keep
+            };
+            store.update_from(&Key([0; 32]), None, Durability::Process, hold).unwrap();
+        });
+        held.recv().unwrap();
+        let started = Instant::now();
+        is_stored(&mut client.clone());
+        assert!(started.elapsed() < Duration::from_secs(2), "a reader waited {:?}", started.elapsed());
+        assert_eq!(client.get("/capi?open=create&set_int=n:2&save").line("save"), "STORE");
+        // At save, and at the end of the request again.
+        assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+        let told = httpd.wait_for_log("cannot save a session");
+        assert!(told.contains("write.lock stayed locked for 5s"), "{told}");
+        let started = Instant::now();
+        assert_eq!(client.get("/capi?open=create&set_int=n:2&save").line("save"), "STORE");
+        assert!(started.elapsed() < Duration::from_secs(2) || httpd.log_lines_with("for 5s").len() > 1, "{:?}", started.elapsed());
+        drop(release);
+    });
     is_stored(&mut client);
     assert_eq!(client.get("/capi?open=create&set_int=n:1&save").line("save"), "OK");
 }
@@ -141,6 +160,7 @@ fn a_vanished_directory_is_a_failing_store_and_one_that_comes_back_is_used_again
     stored(&mut client);
     let away = httpd.root().join("away");
     fs::rename(httpd.dir(), &away).unwrap();
+    thread::sleep(Duration::from_millis(20)); // who has written just now does not look again
     assert_eq!(httpd.client().get("/capi?open=create&set_int=n:1&save").line("save"), "STORE");
     let told = httpd.wait_for_log("cannot save a session");
     assert!(told.contains("SessionDir") && told.contains("missing"), "{told}");
@@ -152,6 +172,7 @@ fn a_vanished_directory_is_a_failing_store_and_one_that_comes_back_is_used_again
     fs::create_dir(httpd.dir()).unwrap();
     fs::set_permissions(httpd.dir(), Permissions::from_mode(0o700)).unwrap();
     chown(httpd.dir(), Some(fs::metadata(&away).unwrap().uid()), None).unwrap();
+    thread::sleep(Duration::from_millis(20));
     stored(&mut httpd.client()); // a writer sees that the files are others
     stored(&mut httpd.client());
     assert!(httpd.dir().join("data.mdb").exists());

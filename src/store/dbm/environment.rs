@@ -48,8 +48,11 @@ struct Opened {
     seen: AtomicU64,
 }
 
-/// Who finds what he looks for in files that were taken away learns of it after this long: to look each time would take longer than to read.
-const UNSEEN: u64 = 500;
+/// Who finds what he looks for in files that were taken away learns of it after this long, in milliseconds: to look each time would take longer
+/// than to read.
+const UNSEEN_BY_READERS: u64 = 500;
+/// Who writes learns of it sooner: whoever has taken them away and comes back with a request finds it noticed.
+const UNSEEN_BY_WRITERS: u64 = 5;
 
 /// An environment that stays open meanwhile.
 struct InUse<'e>(RwLockReadGuard<'e, Option<Opened>>);
@@ -88,7 +91,7 @@ impl Environment {
         loop {
             let opened = InUse(self.opened.read().unwrap_or_else(PoisonError::into_inner));
             match &*opened.0 {
-                Some(known) if known.was_there(&self.dir) => return Ok(opened),
+                Some(known) if known.was_there(&self.dir, UNSEEN_BY_READERS) => return Ok(opened),
                 Some(_) => self.close(opened),
                 None => drop(opened),
             }
@@ -233,10 +236,11 @@ impl Opened {
         files::there(dir).is_ok_and(|files| files == self.files)
     }
 
-    /// The same, as it was a moment ago.
-    fn was_there(&self, dir: &Path) -> bool {
-        let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if now < self.seen.load(Ordering::Relaxed).saturating_add(UNSEEN) {
+    /// The same, as it was so many milliseconds ago, or later.
+    fn was_there(&self, dir: &Path, ago: u64) -> bool {
+        // The first look is due at once: files may be replaced while they are opened.
+        let now = UNSEEN_BY_READERS.saturating_add(u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX));
+        if now < self.seen.load(Ordering::Relaxed).saturating_add(ago) {
             return true;
         }
         self.seen.store(now, Ordering::Relaxed);
@@ -251,7 +255,7 @@ impl Opened {
         work: &mut impl FnMut(Tables, &mut RwTxn<'_>) -> std::result::Result<Verdict<T>, Trouble>,
     ) -> std::result::Result<T, Trouble> {
         let _turn = self.gate.enter(patience)?;
-        if !self.is_there(dir) {
+        if !self.was_there(dir, UNSEEN_BY_WRITERS) {
             return Err(Trouble::Replaced);
         }
         let mut writer = self.environment.write_txn()?;

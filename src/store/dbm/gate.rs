@@ -1,17 +1,16 @@
 //! Whose turn it is to write. LMDB lets one writer in at a time, and whoever waits there waits for ever: for a stopped process too. So writers
 //! of ours queue here first, with a limit. What LMDB guards is guarded by LMDB all the same, also against who does not come this way.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustix::fs::{FlockOperation, Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, open};
 
-use crate::store::{Error, Result, flock};
+use crate::robust::{Held, Mutex};
+use crate::store::{Error, Result};
 
-/// The file whose lock says which process may write.
+/// The file with the mutex that says who may write.
 pub const NAME: &str = "write.lock";
 
 /// A turn takes microseconds. Whoever has it for this long is stopped.
@@ -21,29 +20,25 @@ const MOMENT: Duration = Duration::from_millis(100);
 
 pub struct Gate {
     path: PathBuf,
-    /// Kept open: a lock of it is this process's, whichever thread took it.
-    file: File,
-    /// Whether a thread of this process is behind the gate, or before it as the next.
-    taken: Mutex<bool>,
-    free: Condvar,
+    mutex: Mutex,
     /// Somebody has waited in vain, and nobody has come through since: one waits for a moment only, else all requests of a server would
     /// stand here for as long as somebody is stopped.
     is_stuck: AtomicBool,
 }
 
-/// The turn of a thread, given back when it is dropped.
-pub struct Turn<'g>(&'g Gate);
+/// The turn of a thread, given back when it is dropped. Whoever dies in it has left LMDB as it was before, or changed.
+pub struct Turn<'g>(#[expect(unused, reason = "held")] Held<'g>);
 
 impl Gate {
     pub fn open(dir: &Path) -> Result<Gate> {
         let path = dir.join(NAME);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| Error::Io(path.clone(), errno.into()))?;
-        Ok(Gate { path, file: file.into(), taken: Mutex::new(false), free: Condvar::new(), is_stuck: AtomicBool::new(false) })
-    }
-
-    fn taken(&self) -> MutexGuard<'_, bool> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        match Mutex::in_file(file.into(), PATIENCE) {
+            Ok(Some(mutex)) => Ok(Gate { path, mutex, is_stuck: AtomicBool::new(false) }),
+            Ok(None) => Err(Error::Locked(path, PATIENCE)),
+            Err(error) => Err(Error::Io(path, error)),
+        }
     }
 
     /// Waits for one's turn.
@@ -52,44 +47,18 @@ impl Gate {
     /// [`Error::Locked`]: others had it for all of `patience`, which only a stopped process does.
     pub fn enter(&self, patience: Duration) -> Result<Turn<'_>> {
         let patience = if self.is_stuck.load(Ordering::Relaxed) { patience.min(MOMENT) } else { patience };
-        let turn = self.wait(patience);
-        match &turn {
-            Ok(_) => self.is_stuck.store(false, Ordering::Relaxed),
-            Err(Error::Locked(_, waited)) if *waited >= PATIENCE => self.is_stuck.store(true, Ordering::Relaxed),
-            Err(_) => {}
+        match self.mutex.lock(patience) {
+            Ok(Some(held)) => {
+                self.is_stuck.store(false, Ordering::Relaxed);
+                Ok(Turn(held))
+            }
+            Ok(None) => {
+                if patience >= PATIENCE {
+                    self.is_stuck.store(true, Ordering::Relaxed);
+                }
+                Err(Error::Locked(self.path.clone(), patience))
+            }
+            Err(error) => Err(Error::Io(self.path.clone(), error)),
         }
-        turn
-    }
-
-    fn wait(&self, patience: Duration) -> Result<Turn<'_>> {
-        let end = Instant::now() + patience;
-        let (mut taken, waited) =
-            self.free.wait_timeout_while(self.taken(), patience, |taken| *taken).unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() {
-            return Err(self.locked(patience));
-        }
-        *taken = true;
-        drop(taken);
-        let turn = Turn(self);
-        // Processes.
-        let left = end.saturating_duration_since(Instant::now());
-        match flock::wait_for(&self.file, FlockOperation::NonBlockingLockExclusive, left) {
-            Ok(true) => Ok(turn),
-            Ok(false) => Err(self.locked(patience)),
-            Err(errno) => Err(Error::Io(self.path.clone(), errno.into())),
-        }
-    }
-
-    fn locked(&self, patience: Duration) -> Error {
-        Error::Locked(self.path.clone(), patience)
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        // A lock that was never taken is not there to be given back, which is no error.
-        let _ = rustix::fs::flock(&self.0.file, FlockOperation::Unlock);
-        *self.0.taken() = false;
-        self.0.free.notify_one();
     }
 }

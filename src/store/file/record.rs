@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, OFlags, StatxFlags, fstat, statx};
 use rustix::io::{Errno, pread};
 
 use super::format::{FIRST_READ, Found, HEADER, Header, SLOT_HEAD, SlotHead, SlotState, capacity_for};
@@ -57,8 +57,16 @@ fn flags() -> i32 {
 
 impl<'p> RecordFile<'p> {
     pub fn open(path: &'p Path, key: Key, access: Access) -> std::io::Result<RecordFile<'p>> {
-        let file = OpenOptions::new().read(true).write(matches!(access, Access::Write)).custom_flags(flags()).open(path)?;
-        Ok(RecordFile { file, path, key })
+        let open = |more: OFlags| {
+            let flags = flags() | more.bits().cast_signed();
+            OpenOptions::new().read(true).write(matches!(access, Access::Write)).custom_flags(flags).open(path)
+        };
+        // That somebody looked is nothing to write to the disk. Only the owner may leave it out.
+        let file = match open(OFlags::NOATIME) {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => open(OFlags::empty()),
+            other => other,
+        };
+        Ok(RecordFile { file: file?, path, key })
     }
 
     /// Writes a complete new file. It has its final size from the beginning, so that a truncated one is noticed.
@@ -82,8 +90,11 @@ impl<'p> RecordFile<'p> {
 
     /// `false`: replaced or deleted since it was opened.
     pub fn is_linked(&self) -> Result<bool> {
-        // std asks for all that statx can tell.
-        rustix::fs::fstat(&self.file).map(|found| found.st_nlink > 0).map_err(|errno| self.io(errno.into()))
+        // Nothing else is asked for: to be asked when a file was changed has the kernel write a new time to the disk with the next change.
+        let links = statx(&self.file, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK).map(|found| u64::from(found.stx_nlink));
+        // An old kernel, or a sandbox.
+        let links = links.or_else(|_| fstat(&self.file).map(|found| found.st_nlink));
+        links.map(|links| links > 0).map_err(|errno| self.io(errno.into()))
     }
 
     /// So many bytes, or as many as there are before the end of the file.

@@ -37,6 +37,36 @@ fn files_are_private_and_leave_nothing_behind() {
 }
 
 #[test]
+fn to_look_at_a_session_writes_nothing_not_even_that_somebody_looked() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let file = std::fs::File::options().write(true).open(store.path(&KEY)).unwrap();
+    let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(1);
+    file.set_times(std::fs::FileTimes::new().set_accessed(long_ago)).unwrap();
+    assert!(store.load(&KEY).unwrap().is_some());
+    assert_eq!(file.metadata().unwrap().accessed().unwrap(), long_ago);
+}
+
+/// The kernel lets only the owner of a file leave out that he looked.
+#[test]
+fn a_file_of_somebody_else_is_read_all_the_same() {
+    use rustix::process::Uid;
+    let (place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let path = store.path(&KEY);
+    for (path, mode) in [(place.path(), 0o755), (store.directory(), 0o755), (parent(&path), 0o755), (&path, 0o644)] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let read = std::thread::spawn(move || {
+        if rustix::process::geteuid().is_root() {
+            rustix::thread::set_thread_uid(Uid::from_raw(65534)).unwrap(); // of this thread alone
+        }
+        RecordFile::open(&path, KEY, Access::Read).map(|file| file.newest_unlocked().unwrap().is_some())
+    });
+    assert!(read.join().unwrap().unwrap());
+}
+
+#[test]
 fn damage_is_reported_and_put_aside_once() {
     let (_place, store) = store();
     let path = store.path(&KEY);

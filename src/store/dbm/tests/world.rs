@@ -3,11 +3,15 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::Instant;
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::super::files::{DATA, LOCK};
+use super::super::gate::Gate;
 use super::*;
 use crate::store::directory::MARKER;
+
+/// Who writes sees to it that the files are there, but not twice in some milliseconds.
+fn a_moment() {
+    std::thread::sleep(Duration::from_millis(20));
+}
 
 #[test]
 fn a_store_that_vanished_is_a_failure_and_one_made_again_is_used_again() {
@@ -27,6 +31,7 @@ fn a_store_that_vanished_is_a_failure_and_one_made_again_is_used_again() {
     // The old ones again.
     std::fs::rename(&dir, place.path().join("other")).unwrap();
     std::fs::rename(place.path().join("away"), &dir).unwrap();
+    a_moment();
     write(&store, &KEY, &blob(9, b"z")).unwrap();
     assert_eq!(store.load(&KEY).unwrap(), Some(blob(9, b"z")));
 }
@@ -69,15 +74,15 @@ fn files_that_are_replaced_while_they_are_opened_are_not_taken_for_those_that_ar
     drop(other);
     crate::store::directory::claim(&dir, crate::store::directory::Kind::Dbm).unwrap();
     drop(crate::lmdb::open(&dir, &crate::lmdb::Options { readers: READERS, databases: 2, read_only: false }).unwrap());
-    let gate = std::fs::File::create(dir.join("write.lock")).unwrap();
-    flock(&gate, FlockOperation::LockExclusive).unwrap();
+    let gate = Gate::open(&dir).unwrap();
+    let turn = gate.enter(PATIENCE).unwrap();
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| store.create(&key(1), &blob(9, b"y"), NOW).unwrap());
         std::thread::sleep(Duration::from_millis(500));
         for name in [DATA, LOCK] {
             std::fs::rename(place.path().join("other").join(name), dir.join(name)).unwrap();
         }
-        flock(&gate, FlockOperation::Unlock).unwrap();
+        drop(turn);
         assert!(writer.join().unwrap());
     });
     drop(store);
@@ -121,6 +126,7 @@ fn files_that_were_removed_while_they_were_in_use_are_made_anew() {
         let (_place, store) = store();
         store.create(&KEY, &blob(9, b"x"), NOW).unwrap();
         std::fs::remove_file(store.dir.join(name)).unwrap();
+        a_moment();
         assert!(store.create(&key(1), &blob(9, b"y"), NOW).unwrap(), "{name}");
         assert_eq!(store.load(&KEY).unwrap().is_some(), name != DATA);
     }
@@ -175,8 +181,8 @@ fn whoever_is_stopped_in_a_transaction_is_waited_for_for_some_seconds_only() {
     let (_place, store) = store();
     store.create(&KEY, &blob(1, b"x"), NOW).unwrap();
     // What a stopped process of ours holds.
-    let holder = std::fs::File::open(store.dir.join("write.lock")).unwrap();
-    flock(&holder, FlockOperation::LockExclusive).unwrap();
+    let gate = Gate::open(&store.dir).unwrap();
+    let holder = gate.enter(PATIENCE).unwrap();
     let started = Instant::now();
     assert_eq!(store.load(&KEY).unwrap(), Some(blob(1, b"x")), "readers wait for nobody");
     assert!(store.sweep(Timestamp(9), Duration::ZERO, Cursor::default(), &mut |_, _| {}).is_err());
@@ -192,7 +198,7 @@ fn whoever_is_stopped_in_a_transaction_is_waited_for_for_some_seconds_only() {
     let started = Instant::now();
     assert!(write(&store, &KEY, &blob(2, b"y")).is_err());
     assert!(started.elapsed() < Duration::from_secs(2), "it is known to be stuck: {:?}", started.elapsed());
-    flock(&holder, FlockOperation::Unlock).unwrap();
+    drop(holder);
     assert_eq!(write(&store, &KEY, &blob(3, b"z")).unwrap(), Outcome::Written);
 }
 
