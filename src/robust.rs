@@ -115,10 +115,8 @@ impl Mutex {
         let code = match unsafe { libc::pthread_mutex_trylock(self.raw()) } {
             libc::EBUSY => {
                 let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + patience;
-                let end = libc::timespec {
-                    tv_sec: end.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-                    tv_nsec: end.subsec_nanos().into(),
-                };
+                let end =
+                    libc::timespec { tv_sec: end.as_secs().try_into().unwrap_or(libc::time_t::MAX), tv_nsec: end.subsec_nanos().into() };
                 // SAFETY: as above.
                 unsafe { libc::pthread_mutex_timedlock(self.raw(), &raw const end) }
             }

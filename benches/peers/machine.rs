@@ -21,7 +21,7 @@ pub fn describe(servers: &[(Place, Httpd)]) -> String {
     for (place, httpd) in servers {
         match place {
             Place::Ours => versions.extend([server(httpd), said("redis-cli", &["--version"]), sqlite()]),
-            Place::Stock => {}
+            Place::Stock | Place::StockSynced => {}
             Place::Php => versions.push(format!("PHP {}", httpd.get("/version.php").text().trim())),
             Place::Python => versions.push(format!("mod_python: {}", server(httpd))),
         }

@@ -58,7 +58,7 @@ impl Place {
     /// That of the rounds.
     pub fn mpm(self) -> Mpm {
         match self {
-            Place::Ours | Place::Stock => Mpm::Event,
+            Place::Ours | Place::Stock | Place::StockSynced => Mpm::Event,
             Place::Php | Place::Python => Mpm::Prefork,
         }
     }
@@ -83,7 +83,8 @@ impl Place {
         let setup = setup.of_ours("meter").conf(&format!("<Location {METER}>\nSetHandler meter\n</Location>"));
         let (setup, table) = match self {
             Place::Ours => ours(setup),
-            Place::Stock => (stock(setup), String::new()),
+            Place::Stock => (stock(setup).conf(&format!("DBDInitSQL \"{SQLITE}\"")), String::new()),
+            Place::StockSynced => (stock(setup), String::new()),
             Place::Php => {
                 (scripts(setup).loading("php", &php().expect("PHP")).conf("AddHandler application/x-httpd-php .php"), String::new())
             }
@@ -122,7 +123,7 @@ fn stock(setup: Setup) -> Setup {
     let setup = modules.iter().fold(setup, |setup, name| setup.module(name));
     let status = Command::new("chmod").args(["-R", "a+rwX"]).arg(&dir).status().expect("chmod");
     assert!(status.success());
-    setup.conf(STOCK_DBD).conf(&format!("DBDInitSQL \"{SQLITE}\""))
+    setup.conf(STOCK_DBD)
 }
 
 fn scripts(setup: Setup) -> Setup {

@@ -7,6 +7,8 @@ pub enum Place {
     Ours,
     /// httpd's own session modules, event.
     Stock,
+    /// Those again, with SQLite as it comes: each commit waits for the disk.
+    StockSynced,
     /// prefork, the MPM that PHP in httpd needs.
     Php,
     /// prefork, as mod_python is used: the interpreter is one of each process.
@@ -14,7 +16,7 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Place; 4] = [Place::Ours, Place::Stock, Place::Php, Place::Python];
+    pub const ALL: [Place; 5] = [Place::Ours, Place::Stock, Place::StockSynced, Place::Php, Place::Python];
 }
 
 pub struct Row {
@@ -73,7 +75,7 @@ const fn base(place: Place, name: &'static str, what: &'static str, conf: &'stat
     Row { place, base: name, ..reads(name, what, conf) }
 }
 
-pub const ROWS: [Row; 32] = [
+pub const ROWS: [Row; 34] = [
     base(Place::Ours, "hello", "hello: no session", "SetHandler hello\nSession Off"),
     floor("floor-file", "floor: open, flock, fstat, pread, pwrite, close in C", "SetHandler floor\nSession Off"),
     floor("floor-lmdb", "floor: LMDB get and put in one transaction in C", "SetHandler floor-lmdb\nSession Off"),
@@ -124,19 +126,17 @@ pub const ROWS: [Row; 32] = [
         "mod_session_crypto",
         "SetHandler count-stock\nSession On\nSessionCookieName session\nSessionCryptoPassphrase secret",
     ),
-    peer(
-        Place::Stock,
-        "stock-hello",
-        "stock-dbd",
-        "mod_session_dbd, SQLite",
-        "SetHandler count-stock\nSession On\nSessionDBDCookieName session path=/",
-    ),
+    peer(Place::Stock, "stock-hello", "stock-dbd", "mod_session_dbd, SQLite", STOCK_DBD),
+    base(Place::StockSynced, "synced-hello", "hello: no session, the same modules", "SetHandler hello"),
+    peer(Place::StockSynced, "synced-hello", "stock-dbd-synced", "mod_session_dbd, SQLite as it comes", STOCK_DBD),
     base(Place::Php, "php-hello", "hello: PHP without a session", "Alias @ROOT@/htdocs/hello.php"),
     peer(Place::Php, "php-hello", "php-files", "PHP, files", "Alias @ROOT@/htdocs/count.php"),
     base(Place::Python, "python-hello", "hello: mod_python without a session", PYTHON),
     peer(Place::Python, "python-hello", "python-file", "mod_python FileSession", PYTHON),
     peer(Place::Python, "python-hello", "python-dbm", "mod_python DbmSession", PYTHON),
 ];
+
+const STOCK_DBD: &str = "SetHandler count-stock\nSession On\nSessionDBDCookieName session path=/";
 
 const PYTHON: &str = "SetHandler mod_python
 PythonPath \"['@ROOT@/python'] + sys.path\"
