@@ -34,6 +34,14 @@ pub struct SlotHead {
     check: u64,
 }
 
+impl SlotHead {
+    /// Tells what lies in a slot from all else that ever lay in a file of its key. A head that was written in part is not taken for that before it.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.check ^ self.seq
+    }
+}
+
 /// Room for growth by a quarter, in steps that keep small sessions within one block of the disk.
 #[must_use]
 pub fn capacity_for(payload: usize) -> u32 {
@@ -76,10 +84,11 @@ impl Header {
         Found::Header(Header { capacity: u32_at(bytes, 12), incarnation: u64_at(bytes, 16) })
     }
 
-    /// Head and payload of a slot, ready for one `pwrite`.
+    /// Head and payload of a slot, ready for one `pwrite`, with zeroes behind them where they are shorter than `least`.
     #[must_use]
-    pub fn encode_slot(&self, key: &Key, seq: u64, blob: &Blob) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(SLOT_HEAD + blob.bytes.len());
+    pub fn encode_slot(&self, key: &Key, seq: u64, blob: &Blob, least: usize) -> Vec<u8> {
+        let length = least.max(SLOT_HEAD + blob.bytes.len());
+        let mut bytes = Vec::with_capacity(length);
         bytes.extend_from_slice(&seq.to_le_bytes());
         bytes.extend_from_slice(&blob.expires.0.to_le_bytes());
         bytes.extend_from_slice(&u32::try_from(blob.bytes.len()).expect("checked against the capacity").to_le_bytes());
@@ -87,6 +96,7 @@ impl Header {
         let check = xxh3_64_with_seed(&blob.bytes, bound(key, &bytes, self.incarnation));
         bytes.extend_from_slice(&check.to_le_bytes());
         bytes.extend_from_slice(&blob.bytes);
+        bytes.resize(length, 0);
         bytes
     }
 
@@ -167,7 +177,7 @@ mod tests {
     #[test]
     fn header_and_slot_read_back() {
         assert_eq!(Header::decode(&HEADER_7.encode(&KEY), &KEY), Found::Header(HEADER_7));
-        let bytes = HEADER_7.encode_slot(&KEY, 3, &blob());
+        let bytes = HEADER_7.encode_slot(&KEY, 3, &blob(), 0);
         let head = head(&bytes);
         assert_eq!((head.seq, head.expires, head.len), (3, Timestamp(5), 7));
         assert!(HEADER_7.intact(&KEY, &head, &bytes[SLOT_HEAD..]));
@@ -175,7 +185,7 @@ mod tests {
 
     #[test]
     fn any_flipped_bit_is_noticed() {
-        let good = HEADER_7.encode_slot(&KEY, 3, &blob());
+        let good = HEADER_7.encode_slot(&KEY, 3, &blob(), 0);
         for bit in 0..good.len() * 8 {
             let mut bytes = good.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -195,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_slot_of_another_key_or_file_is_not_taken() {
-        let bytes = HEADER_7.encode_slot(&KEY, 3, &blob());
+        let bytes = HEADER_7.encode_slot(&KEY, 3, &blob(), 0);
         assert!(!HEADER_7.intact(&Key([8; 32]), &head(&bytes), &bytes[SLOT_HEAD..]));
         let other = Header { incarnation: 100, ..HEADER_7 };
         assert!(!other.intact(&KEY, &head(&bytes), &bytes[SLOT_HEAD..]));

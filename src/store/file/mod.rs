@@ -14,9 +14,13 @@ mod format;
 mod record;
 mod sweep;
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use data_encoding::HEXLOWER;
 
 use super::directory::{self, Kind};
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
@@ -43,12 +47,14 @@ impl FileStore {
     }
 
     fn path(&self, key: &Key) -> PathBuf {
-        let hex = key.hex();
-        let mut path = PathBuf::with_capacity(self.dir.as_os_str().len() + hex.len() + 4);
-        path.push(&self.dir);
-        path.push(&hex[..2]);
-        path.push(&hex);
-        path
+        let mut hex = [0; 64];
+        HEXLOWER.encode_mut(&key.0, &mut hex);
+        let dir = self.dir.as_os_str().as_bytes();
+        let mut path = Vec::with_capacity(dir.len() + hex.len() + 4);
+        for part in [dir, b"/", &hex[..2], b"/", &hex] {
+            path.extend_from_slice(part);
+        }
+        OsString::from_vec(path).into()
     }
 
     /// A file is not there. Before that means "no such session", the directory must be there and ours: a store that vanished is
@@ -80,7 +86,7 @@ impl FileStore {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| Error::Io(path.to_owned(), std::io::Error::other(error.to_string())))?;
         let (name, incarnation) = random.split_at(8);
-        let temporary = path.with_file_name(format!("{}.{}.tmp", key.hex(), data_encoding::HEXLOWER.encode(name)));
+        let temporary = path.with_file_name(format!("{}.{}.tmp", key.hex(), HEXLOWER.encode(name)));
         let incarnation = u64::from_le_bytes(incarnation.try_into().expect("eight bytes"));
         let written = RecordFile::create(&temporary, *key, incarnation, seq, blob, durability);
         if let Err(error) = written {
@@ -117,7 +123,7 @@ fn sync_directory(dir: &Path, durability: Durability) -> Result<()> {
 /// The path of a sub-directory by the first byte of the key.
 #[must_use]
 pub fn sub(dir: &Path, byte: u8) -> PathBuf {
-    dir.join(data_encoding::HEXLOWER.encode(&[byte]))
+    dir.join(HEXLOWER.encode(&[byte]))
 }
 
 fn parent(path: &Path) -> &Path {
@@ -174,7 +180,7 @@ impl Store for FileStore {
             }
             file.lock_shared()?;
             if file.is_linked()? {
-                return Ok(Some(file.newest()?.blob));
+                return Ok(Some(file.newest(None)?.blob));
             }
         }
     }
@@ -182,7 +188,7 @@ impl Store for FileStore {
     fn update_from(
         &self,
         key: &Key,
-        _: Option<&Blob>,
+        loaded: Option<&Blob>,
         durability: Durability,
         change: &mut dyn FnMut(Option<&Blob>) -> Change,
     ) -> Result<Outcome> {
@@ -191,7 +197,7 @@ impl Store for FileStore {
             change(None);
             return Ok(Outcome::Kept);
         };
-        let newest = match file.newest() {
+        let newest = match file.newest(loaded) {
             Err(Error::Newer(_)) => {
                 change(None);
                 return Ok(Outcome::Kept);
@@ -225,7 +231,7 @@ impl Store for FileStore {
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {
         let path = self.path(key);
         let Some(file) = self.open_locked(&path, key)? else { return Ok(()) };
-        let damaged = match file.newest() {
+        let damaged = match file.newest(None) {
             Ok(newest) => is_damaged(&newest.blob),
             Err(error) => matches!(error, Error::Corrupt(_)),
         };

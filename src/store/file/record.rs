@@ -1,5 +1,6 @@
 //! One open session file.
 
+use std::borrow::Cow;
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, FlockOperation, OFlags, StatxFlags, fstat, statx};
-use rustix::io::{Errno, pread};
+use rustix::io::{Errno, pread, retry_on_intr};
 
 use super::format::{FIRST_READ, Found, HEADER, Header, SLOT_HEAD, SlotHead, SlotState, capacity_for};
 use crate::session::Key;
@@ -27,6 +28,9 @@ pub struct RecordFile<'p> {
     path: &'p Path,
     key: Key,
 }
+
+/// Room for a first read, on the stack: what is larger than a kilobyte takes the allocator long.
+type Room = [u8; FIRST_READ];
 
 /// The newest valid slot of a file.
 pub struct Newest {
@@ -73,7 +77,7 @@ impl<'p> RecordFile<'p> {
     pub fn create(path: &Path, key: Key, incarnation: u64, seq: u64, blob: &Blob, durability: Durability) -> std::io::Result<()> {
         let header = Header { capacity: capacity_for(blob.bytes.len()), incarnation };
         let mut bytes = header.encode(&key).to_vec();
-        bytes.extend_from_slice(&header.encode_slot(&key, seq, blob));
+        bytes.extend_from_slice(&header.encode_slot(&key, seq, blob, 0));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(flags()).open(path)?;
         file.write_all_at(&bytes, 0)?;
         file.set_len(header.file_size())?;
@@ -97,21 +101,25 @@ impl<'p> RecordFile<'p> {
         links.map(|links| links > 0).map_err(|errno| self.io(errno.into()))
     }
 
+    /// The beginning of the file, and in most cases all of it.
+    fn read_first<'r>(&self, room: &'r mut Room) -> Result<&'r [u8]> {
+        let read = retry_on_intr(|| pread(&self.file, &mut room[..], 0)).map_err(|errno| self.io(errno.into()))?;
+        Ok(&room[..read])
+    }
+
     /// So many bytes, or as many as there are before the end of the file.
-    fn read(&self, offset: u64, len: usize) -> Result<Bytes> {
+    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(len);
         while bytes.len() < len {
             let more = len - bytes.len();
             match pread(&self.file, spare_capacity(&mut bytes), offset + (len - more) as u64) {
                 Ok(0) => break,
-                // A file that is shorter than the first look ends here; asking again would cost a system call.
-                Ok(_) if len == FIRST_READ => break,
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(self.io(errno.into())),
             }
         }
         bytes.truncate(len);
-        Ok(bytes.into())
+        Ok(bytes)
     }
 
     pub fn lock(&self) -> Result<()> {
@@ -144,24 +152,27 @@ impl<'p> RecordFile<'p> {
 
     /// The newest blob, read without the lock. `None`: that cannot be told without it.
     pub fn newest_unlocked(&self) -> Result<Option<Blob>> {
-        let Some(view) = View::read(self)? else { return Ok(None) };
+        let mut room = [0; FIRST_READ];
+        let Some(view) = View::read(self, &mut room)? else { return Ok(None) };
         let Some((slot, head)) = view.claimed_newest() else { return Ok(None) };
-        Ok(view.payload(slot, &head)?.map(|bytes| Blob::new(head.expires, bytes)))
+        view.blob(slot, &head)
     }
 
-    /// The newest blob. The caller holds the lock, so what is not valid now was left by a writer that died, or is damage.
-    pub fn newest(&self) -> Result<Newest> {
-        let view = View::read(self)?.ok_or_else(|| self.corrupt())?;
+    /// The newest blob. The caller holds the lock, so what is not valid now was left by a writer that died, or is damage. If it is `loaded` still,
+    /// that was read and found whole before.
+    pub fn newest(&self, loaded: Option<&Blob>) -> Result<Newest> {
+        let mut room = [0; FIRST_READ];
+        let view = View::read(self, &mut room)?.ok_or_else(|| self.corrupt())?;
+        if let (Some(loaded), Some((slot, head))) = (loaded, view.claimed_newest())
+            && loaded.version == Some(head.version())
+        {
+            return Ok(view.newest(slot, &head, loaded.clone()));
+        }
         let mut slots: Vec<_> = view.written().collect();
         slots.sort_by_key(|(slot, head)| std::cmp::Reverse((head.seq, *slot)));
         for (slot, head) in slots {
-            if let Some(bytes) = view.payload(slot, &head)? {
-                let older = match view.heads[1 - slot] {
-                    SlotState::Empty => 0,
-                    SlotState::Written(head) => head.len as usize,
-                    SlotState::Damaged => view.header.capacity as usize,
-                };
-                return Ok(Newest { blob: Blob::new(head.expires, bytes), header: view.header, slot, seq: head.seq, older });
+            if let Some(blob) = view.blob(slot, &head)? {
+                return Ok(view.newest(slot, &head, blob));
             }
         }
         Err(self.corrupt())
@@ -183,8 +194,7 @@ impl<'p> RecordFile<'p> {
 
     /// One write over the slot that is not the newest, and over all that was in it. The caller holds the lock.
     pub fn overwrite_older(&self, newest: &Newest, blob: &Blob, durability: Durability) -> Result<()> {
-        let mut bytes = newest.header.encode_slot(&self.key, newest.next_seq(), blob);
-        bytes.resize(bytes.len().max(SLOT_HEAD + newest.older), 0);
+        let bytes = newest.header.encode_slot(&self.key, newest.next_seq(), blob, SLOT_HEAD + newest.older);
         let written = self.file.write_all_at(&bytes, newest.header.slot_offset(1 - newest.slot));
         written
             .and_then(|()| if durability == Durability::Machine { self.file.sync_data() } else { Ok(()) })
@@ -198,14 +208,14 @@ struct View<'f> {
     header: Header,
     heads: [SlotState; 2],
     /// The beginning of the file, up to [`FIRST_READ`].
-    first: Bytes,
+    first: &'f [u8],
 }
 
 impl<'f> View<'f> {
     /// `None`: not a whole file of ours.
-    fn read(of: &'f RecordFile<'f>) -> Result<Option<View<'f>>> {
-        let first = of.read(0, FIRST_READ)?;
-        let header = match Header::decode(&first, &of.key) {
+    fn read(of: &'f RecordFile<'f>, room: &'f mut Room) -> Result<Option<View<'f>>> {
+        let first = of.read_first(room)?;
+        let header = match Header::decode(first, &of.key) {
             Found::Header(header) => header,
             Found::Newer => return Err(Error::Newer(of.path.to_owned())),
             Found::Damage => return Ok(None),
@@ -222,13 +232,13 @@ impl<'f> View<'f> {
     }
 
     /// Bytes of the file, of the first read if it has them; `None`: the file ends before.
-    fn part(&self, offset: u64, len: usize) -> Result<Option<Bytes>> {
+    fn part(&self, offset: u64, len: usize) -> Result<Option<Cow<'f, [u8]>>> {
         let start = usize::try_from(offset).expect("64-bit");
-        if start + len <= self.first.len() {
-            return Ok(Some(self.first.slice(start..start + len)));
+        if let Some(part) = self.first.get(start..start + len) {
+            return Ok(Some(Cow::Borrowed(part)));
         }
         let bytes = self.of.read(offset, len)?;
-        Ok((bytes.len() == len).then_some(bytes))
+        Ok((bytes.len() == len).then_some(Cow::Owned(bytes)))
     }
 
     fn written(&self) -> impl Iterator<Item = (usize, SlotHead)> {
@@ -246,10 +256,20 @@ impl<'f> View<'f> {
         self.written().max_by_key(|(_, head)| head.seq)
     }
 
-    /// The payload of a slot; `None`: not what its head was written with.
-    fn payload(&self, slot: usize, head: &SlotHead) -> Result<Option<Bytes>> {
+    /// What lies in a slot; `None`: not what its head was written with.
+    fn blob(&self, slot: usize, head: &SlotHead) -> Result<Option<Blob>> {
         let bytes = self.part(self.header.slot_offset(slot) + SLOT_HEAD as u64, head.len as usize)?;
-        Ok(bytes.filter(|bytes| self.header.intact(&self.of.key, head, bytes)))
+        let whole = bytes.filter(|bytes| self.header.intact(&self.of.key, head, bytes));
+        Ok(whole.map(|bytes| Blob::new(head.expires, bytes.into_owned()).known_by(head.version())))
+    }
+
+    fn newest(&self, slot: usize, head: &SlotHead, blob: Blob) -> Newest {
+        let older = match self.heads[1 - slot] {
+            SlotState::Empty => 0,
+            SlotState::Written(head) => head.len as usize,
+            SlotState::Damaged => self.header.capacity as usize,
+        };
+        Newest { blob, header: self.header, slot, seq: head.seq, older }
     }
 }
 

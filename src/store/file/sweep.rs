@@ -206,7 +206,7 @@ fn sweep_record(path: &Path, key: Key, order: &mut Order<'_>, done: &mut Sweep) 
     if !file.try_lock()? || !file.is_linked()? {
         return Ok(());
     }
-    match file.newest() {
+    match file.newest(None) {
         Ok(newest) if newest.blob.expires < order.before => {
             remove(path)?;
             (order.deleted)(&key, &newest.blob);

@@ -124,7 +124,7 @@ fn an_update_is_shown_what_a_load_sees_even_of_two_slots_of_one_number() {
     let path = store.path(&KEY);
     let mut file = std::fs::read(&path).unwrap();
     let format::Found::Header(header) = format::Header::decode(&file, &KEY) else { panic!("a good header") };
-    let other = header.encode_slot(&KEY, 1, &blob(b"other"));
+    let other = header.encode_slot(&KEY, 1, &blob(b"other"), 0);
     let at = usize::try_from(header.slot_offset(1)).unwrap();
     file[at..at + other.len()].copy_from_slice(&other);
     std::fs::write(&path, &file).unwrap();
@@ -161,6 +161,46 @@ fn a_writer_that_died_half_way_leaves_the_acknowledged_state() {
     assert_eq!(store.load(&KEY).unwrap(), Some(blob(b"second")));
     write(&store, b"third").unwrap();
     assert_eq!(store.load(&KEY).unwrap(), Some(blob(b"third")));
+}
+
+/// What an update shows to a caller who has loaded `loaded`.
+fn shown(store: &FileStore, loaded: &Blob) -> Blob {
+    let mut shown = None;
+    let mut look = |newest: Option<&Blob>| {
+        shown = newest.cloned();
+        Change::Keep
+    };
+    store.update_from(&KEY, Some(loaded), Durability::Process, &mut look).unwrap();
+    shown.expect("it is there")
+}
+
+#[test]
+fn what_was_loaded_is_not_read_again_as_long_as_it_is_the_newest() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"first"), Durability::Process).unwrap();
+    let loaded = store.load(&KEY).unwrap().unwrap();
+    assert_eq!(shown(&store, &loaded).bytes.as_ptr(), loaded.bytes.as_ptr());
+    for bytes in [b"second", b"third!", b"first!"] {
+        write(&store, bytes).unwrap();
+        assert_eq!(shown(&store, &loaded), blob(bytes));
+    }
+    // The same bytes again, and in a file that took its place.
+    write(&store, b"first").unwrap();
+    assert_ne!(shown(&store, &loaded).bytes.as_ptr(), loaded.bytes.as_ptr());
+    std::fs::remove_file(store.path(&KEY)).unwrap();
+    store.create(&KEY, &blob(b"first"), Durability::Process).unwrap();
+    assert_ne!(shown(&store, &loaded).bytes.as_ptr(), loaded.bytes.as_ptr());
+}
+
+#[test]
+fn what_was_loaded_is_not_taken_for_the_newest_where_a_writer_died_within_its_number() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"first"), Durability::Process).unwrap();
+    let loaded = store.load(&KEY).unwrap().unwrap();
+    write(&store, b"second").unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(store.path(&KEY)).unwrap();
+    file.write_all_at(&3u64.to_le_bytes(), 32).unwrap(); // of the slot of "first", as the next update begins
+    assert_eq!(shown(&store, &loaded), blob(b"second"));
 }
 
 #[test]
