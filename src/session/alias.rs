@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::id::{Id, Key};
+use super::id::{ID_LEN, Id, Key};
 use super::seal::{NONCE, Sealer};
 use super::time::{MICROS, Timestamp};
 
@@ -44,7 +44,9 @@ impl Alias {
         nonce: [u8; NONCE],
     ) -> Alias {
         let sealed_id = match kind {
-            Move::Moved => Sealer::of(old, NEW_ID).close(&bound(from, to), nonce, new.expose().as_bytes()),
+            Move::Moved => {
+                Sealer::of(old, NEW_ID).close(&bound(from, to), nonce, ID_LEN, |to| to.extend_from_slice(new.expose().as_bytes()))
+            }
             Move::Superseded => Vec::new(),
         };
         Alias { incarnation, kind, to: *to, grace_ends, sealed_id }
@@ -53,7 +55,7 @@ impl Alias {
     /// The new id, for one who knows the old one, of this key. `None`: it was superseded, or the alias is damaged.
     #[must_use]
     pub fn new_id(&self, old: &Id, from: &Key) -> Option<Id> {
-        Sealer::of(old, NEW_ID).open(&bound(from, &self.to), &self.sealed_id).and_then(|plain| Id::parse(&plain))
+        Sealer::of(old, NEW_ID).open(&bound(from, &self.to), self.sealed_id.clone()).and_then(|plain| Id::parse(&plain))
     }
 
     /// Whether its seal is broken.

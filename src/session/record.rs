@@ -219,9 +219,9 @@ impl Record {
     /// The bytes of a record whose values are sealed: times and user stay readable, for listing and cleaning.
     #[must_use]
     pub fn encode_sealed(&self, sealer: &Sealer, key: &Key, nonce: [u8; NONCE]) -> Vec<u8> {
-        let mut plain = Vec::with_capacity(64 + self.values.weight());
-        self.values.write(&mut plain);
-        let sealed = Body::Sealed(sealer.close(&bound(key, self.incarnation), nonce, &plain));
+        let values = &self.values;
+        let sealed = sealer.close(&bound(key, self.incarnation), nonce, 5 + values.weight(), |to| values.write(to));
+        let sealed = Body::Sealed(sealed);
         self.encoded(sealed.weight(), |to| sealed.write(to))
     }
 
@@ -239,8 +239,11 @@ pub fn sealer(id: &Id) -> Sealer {
 }
 
 /// What a seal of values holds for: this key, incarnation and version.
-fn bound(key: &Key, incarnation: u64) -> Vec<u8> {
-    [&key.0[..], &incarnation.to_le_bytes(), &[VERSION]].concat()
+fn bound(key: &Key, incarnation: u64) -> [u8; 41] {
+    let mut bound = [VERSION; 41];
+    bound[..32].copy_from_slice(&key.0);
+    bound[32..40].copy_from_slice(&incarnation.to_le_bytes());
+    bound
 }
 
 impl Record<Body> {
@@ -275,8 +278,8 @@ impl Record<Body> {
             Body::Open(values) => (values, None),
             Body::Sealed(sealed) => {
                 let sealer = sealer(id);
-                let plain = sealer.open(&bound(key, self.incarnation), &sealed).ok_or(CodecError::Seal)?;
-                (values(&plain.into()).map_err(CodecError::Malformed)?, Some(sealer))
+                let plain = sealer.open(&bound(key, self.incarnation), sealed).ok_or(CodecError::Seal)?;
+                (values(&plain).map_err(CodecError::Malformed)?, Some(sealer))
             }
         };
         Ok((self.with(values), sealer))

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use aes_gcm::aead::{Aead, Payload};
-use aes_gcm::{Aes256Gcm, KeyInit, Nonce};
+use aes_gcm::aead::AeadInOut;
+use aes_gcm::{Aes256Gcm, KeyInit};
+use bytes::Bytes;
 use hkdf::Hkdf;
 use sha2::Sha256;
 
@@ -11,6 +12,7 @@ use super::id::Id;
 
 /// Random bytes that each seal needs: a key seals a few thousand times at most, so chance never repeats them.
 pub const NONCE: usize = 12;
+const TAG: usize = 16;
 
 /// The key of an id for one purpose. To derive it takes longer than to use it.
 #[derive(Clone)]
@@ -25,18 +27,26 @@ impl Sealer {
         Sealer(Box::new(Aes256Gcm::new(&key.into())))
     }
 
-    /// The nonce, then `plain` encrypted, then 16 bytes by which any change of it, of `bound` or of the key is noticed.
+    /// The nonce, then what `write` appends, which is so long or a little shorter, encrypted; then 16 bytes by which any change of it, of `bound`
+    /// or of the key is noticed.
     #[must_use]
-    pub fn close(&self, bound: &[u8], nonce: [u8; NONCE], plain: &[u8]) -> Vec<u8> {
-        let sealed = self.0.encrypt(&Nonce::from(nonce), Payload { msg: plain, aad: bound });
-        [&nonce[..], &sealed.expect("less than 64 GiB")].concat()
+    pub fn close(&self, bound: &[u8], nonce: [u8; NONCE], length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut sealed = Vec::with_capacity(NONCE + length + TAG);
+        sealed.extend_from_slice(&nonce);
+        write(&mut sealed);
+        let tag = self.0.encrypt_inout_detached(&nonce.into(), bound, (&mut sealed[NONCE..]).into());
+        sealed.extend_from_slice(&tag.expect("less than 64 GiB"));
+        sealed
     }
 
     /// `None`: not what was sealed with this id, for this purpose, for `bound`.
     #[must_use]
-    pub fn open(&self, bound: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
-        self.0.decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: bound }).ok()
+    pub fn open(&self, bound: &[u8], mut sealed: Vec<u8>) -> Option<Bytes> {
+        let (nonce, rest) = sealed.split_first_chunk_mut::<NONCE>()?;
+        let (text, tag) = rest.split_last_chunk_mut::<TAG>()?;
+        self.0.decrypt_inout_detached(&(*nonce).into(), bound, text.into(), &(*tag).into()).ok()?;
+        let end = sealed.len() - TAG;
+        Some(Bytes::from(sealed).slice(NONCE..end))
     }
 }
 
