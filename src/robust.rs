@@ -5,14 +5,14 @@
 use std::fs::File;
 use std::io;
 use std::marker::PhantomData;
-use std::mem::size_of;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use libc::{c_int, pthread_mutex_t};
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 pub struct Mutex {
     map: MmapRaw,
@@ -31,14 +31,13 @@ struct Shared {
 /// Programs with another layout have no mutex in common.
 const MADE: u64 = 0x6d73_7273_0001_0000 | size_of::<Shared>() as u64;
 
+const SLICE: Duration = Duration::from_millis(100);
+
 /// The mutex is locked, by this thread, until this is dropped.
 pub struct Held<'m> {
     mutex: &'m Mutex,
     _of_this_thread: PhantomData<*const ()>,
 }
-
-// SAFETY: it is made for that; what else lies in the map is an atomic.
-unsafe impl Sync for Mutex {}
 
 fn check(code: c_int) -> io::Result<()> {
     if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
@@ -51,11 +50,7 @@ impl Mutex {
     /// # Errors
     /// The file can be neither locked nor mapped, or the disk is full.
     pub fn in_file(file: File, patience: Duration) -> io::Result<Option<Mutex>> {
-        // Room on the disk: to touch what has none is a deadly signal.
-        match fallocate(&file, FallocateFlags::empty(), 0, size_of::<Shared>() as u64) {
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => file.set_len(size_of::<Shared>() as u64)?,
-            other => other?,
-        }
+        set_room_aside(&file)?;
         let map = MmapOptions::new().len(size_of::<Shared>()).map_raw(&file)?;
         let mutex = Mutex { map, in_use: file };
         let since = Instant::now();
@@ -113,13 +108,7 @@ impl Mutex {
     pub fn lock(&self, patience: Duration) -> io::Result<Option<Held<'_>>> {
         // SAFETY: the mutex was made (`in_file`), and is not moved.
         let code = match unsafe { libc::pthread_mutex_trylock(self.raw()) } {
-            libc::EBUSY => {
-                let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + patience;
-                let end =
-                    libc::timespec { tv_sec: end.as_secs().try_into().unwrap_or(libc::time_t::MAX), tv_nsec: end.subsec_nanos().into() };
-                // SAFETY: as above.
-                unsafe { libc::pthread_mutex_timedlock(self.raw(), &raw const end) }
-            }
+            libc::EBUSY => self.wait(patience),
             code => code,
         };
         match code {
@@ -131,6 +120,21 @@ impl Mutex {
         }
         Ok(Some(Held { mutex: self, _of_this_thread: PhantomData }))
     }
+
+    /// In short slices, for their ends are times of a clock that may be set back.
+    fn wait(&self, patience: Duration) -> c_int {
+        let since = Instant::now();
+        loop {
+            let left = patience.saturating_sub(since.elapsed()).min(SLICE);
+            let end = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + left;
+            let end = libc::timespec { tv_sec: end.as_secs().try_into().unwrap_or(libc::time_t::MAX), tv_nsec: end.subsec_nanos().into() };
+            // SAFETY: the mutex was made, and is not moved.
+            match unsafe { libc::pthread_mutex_timedlock(self.raw(), &raw const end) } {
+                libc::ETIMEDOUT if since.elapsed() < patience => {}
+                code => return code,
+            }
+        }
+    }
 }
 
 impl Drop for Held<'_> {
@@ -138,6 +142,19 @@ impl Drop for Held<'_> {
         // SAFETY: this thread has it, for `Held` goes to no other.
         let code = unsafe { libc::pthread_mutex_unlock(self.mutex.raw()) };
         debug_assert_eq!(code, 0);
+    }
+}
+
+/// On the disk: to touch what has no room there is a deadly signal.
+fn set_room_aside(file: &File) -> io::Result<()> {
+    let wanted = size_of::<Shared>() as u64;
+    match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, wanted)) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+            let found = file.metadata()?.len();
+            let missing = vec![0; usize::try_from(wanted.saturating_sub(found)).unwrap_or(0)];
+            file.write_all_at(&missing, found)
+        }
+        other => Ok(other?),
     }
 }
 

@@ -69,7 +69,7 @@ pub fn goals(results: &Results) -> Vec<Goal> {
         ("file: requests/s, as a part of its floor's", "file", "floor-file", 0.9),
         ("file: requests/s to hello, as a multiple of PHP files", "file", "php-files", 1.7),
         ("file: requests/s to hello, as a multiple of mod_python FileSession", "file", "python-file", 4.0),
-        ("file: requests/s to hello, as a multiple of mod_session_dbd, SQLite as it comes", "file", "stock-dbd-synced", 4.0),
+        ("file: requests/s to hello, as a multiple of mod_session_dbd, SQLite with synchronous = FULL", "file", "stock-dbd-synced", 4.0),
         ("file: requests/s to hello, as a multiple of mod_session_dbd, SQLite with synchronous = NORMAL", "file", "stock-dbd", 4.0),
         ("sealed: requests/s to hello, as a multiple of mod_session_crypto", "file-sealed", "stock-crypto", 100.0),
     ] {

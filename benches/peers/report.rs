@@ -28,7 +28,7 @@ system and nothing else. `make bench` measures all of it in one run and writes t
 A page loads its session, adds one to a counter in it, stores it and answers the number; *read only*: it loads the session and answers the
 number. A session is ten values, 1 kB together. {CONNECTIONS} keep-alive connections (wrk) have a session each. Of ours, `SessionLock request` and
 the C interface with `SessionNotes Off` unless the row says else. Ours and httpd's own modules run on the event MPM, PHP and
-mod_python on prefork. SQLite has write-ahead logging and `synchronous = NORMAL`; *as it comes*, it waits for the disk at each commit (`FULL`).
+mod_python on prefork. SQLite has write-ahead logging and `synchronous = NORMAL`, in one row `FULL`, which it has unless told otherwise: it waits for the disk at each commit.
 
 Load generator and servers share the machine, so no figure is worth much alone. {rounds} rounds of {seconds} s load all pages, each round in
 another order. *To hello*, and *CPU*, compare a page to the one without a session of the same server in the same round, and the median

@@ -7,7 +7,7 @@ pub enum Place {
     Ours,
     /// httpd's own session modules, event.
     Stock,
-    /// Those again, with SQLite as it comes: each commit waits for the disk.
+    /// Those again, with SQLite waiting for the disk at each commit, as it does unless told otherwise.
     StockSynced,
     /// prefork, the MPM that PHP in httpd needs.
     Php,
@@ -126,9 +126,9 @@ pub const ROWS: [Row; 34] = [
         "mod_session_crypto",
         "SetHandler count-stock\nSession On\nSessionCookieName session\nSessionCryptoPassphrase secret",
     ),
-    peer(Place::Stock, "stock-hello", "stock-dbd", "mod_session_dbd, SQLite", STOCK_DBD),
+    peer(Place::Stock, "stock-hello", "stock-dbd", "mod_session_dbd, SQLite", STOCK_DBD_PAGE),
     base(Place::StockSynced, "synced-hello", "hello: no session, the same modules", "SetHandler hello"),
-    peer(Place::StockSynced, "synced-hello", "stock-dbd-synced", "mod_session_dbd, SQLite as it comes", STOCK_DBD),
+    peer(Place::StockSynced, "synced-hello", "stock-dbd-synced", "mod_session_dbd, SQLite, synchronous = FULL", STOCK_DBD_PAGE),
     base(Place::Php, "php-hello", "hello: PHP without a session", "Alias @ROOT@/htdocs/hello.php"),
     peer(Place::Php, "php-hello", "php-files", "PHP, files", "Alias @ROOT@/htdocs/count.php"),
     base(Place::Python, "python-hello", "hello: mod_python without a session", PYTHON),
@@ -136,7 +136,7 @@ pub const ROWS: [Row; 34] = [
     peer(Place::Python, "python-hello", "python-dbm", "mod_python DbmSession", PYTHON),
 ];
 
-const STOCK_DBD: &str = "SetHandler count-stock\nSession On\nSessionDBDCookieName session path=/";
+const STOCK_DBD_PAGE: &str = "SetHandler count-stock\nSession On\nSessionDBDCookieName session path=/";
 
 const PYTHON: &str = "SetHandler mod_python
 PythonPath \"['@ROOT@/python'] + sys.path\"

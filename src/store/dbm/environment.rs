@@ -51,8 +51,10 @@ struct Opened {
 /// Who finds what he looks for in files that were taken away learns of it after this long, in milliseconds: to look each time would take longer
 /// than to read.
 const UNSEEN_BY_READERS: u64 = 500;
-/// Who writes learns of it sooner: whoever has taken them away and comes back with a request finds it noticed.
+/// Who writes learns of it sooner: what is acknowledged meanwhile goes with the old files.
 const UNSEEN_BY_WRITERS: u64 = 5;
+/// Whoever makes files in the place of some that were taken away waits for this long: by then no writer takes the old ones for those that are there.
+const OUT_OF_DATE: Duration = Duration::from_millis(2 * UNSEEN_BY_WRITERS);
 
 /// An environment that stays open meanwhile.
 struct InUse<'e>(RwLockReadGuard<'e, Option<Opened>>);
@@ -196,8 +198,13 @@ impl Opened {
             refuse_foreign(&dir.join(name))?;
         }
         let gate = Gate::open(dir)?;
-        let is_new = !is_made(&dir.join(DATA)) || !is_made(&dir.join(LOCK));
+        let is_incomplete = || !is_made(&dir.join(DATA)) || !is_made(&dir.join(LOCK));
+        let is_new = is_incomplete();
         let turn = if is_new { Some(gate.enter(PATIENCE)?) } else { None };
+        if turn.is_some() && is_incomplete() {
+            // With another file of locks there would be two writers.
+            std::thread::sleep(OUT_OF_DATE);
+        }
         if turn.is_some() && !is_made(&dir.join(DATA)) {
             // Whoever still has what was there before shares no locks with what is made now.
             let _ = std::fs::remove_file(dir.join(LOCK));
@@ -243,8 +250,11 @@ impl Opened {
         if now < self.seen.load(Ordering::Relaxed).saturating_add(ago) {
             return true;
         }
-        self.seen.store(now, Ordering::Relaxed);
-        self.is_there(dir)
+        let is_there = self.is_there(dir);
+        if is_there {
+            self.seen.store(now, Ordering::Relaxed);
+        }
+        is_there
     }
 
     fn turn<T>(

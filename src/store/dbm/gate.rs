@@ -27,7 +27,9 @@ pub struct Gate {
 }
 
 /// The turn of a thread, given back when it is dropped. Whoever dies in it has left LMDB as it was before, or changed.
-pub struct Turn<'g>(#[expect(unused, reason = "held")] Held<'g>);
+pub struct Turn<'g> {
+    _held: Held<'g>,
+}
 
 impl Gate {
     pub fn open(dir: &Path) -> Result<Gate> {
@@ -50,7 +52,7 @@ impl Gate {
         match self.mutex.lock(patience) {
             Ok(Some(held)) => {
                 self.is_stuck.store(false, Ordering::Relaxed);
-                Ok(Turn(held))
+                Ok(Turn { _held: held })
             }
             Ok(None) => {
                 if patience >= PATIENCE {

@@ -95,10 +95,10 @@ impl<'p> RecordFile<'p> {
     /// `false`: replaced or deleted since it was opened.
     pub fn is_linked(&self) -> Result<bool> {
         // Nothing else is asked for: to be asked when a file was changed has the kernel write a new time to the disk with the next change.
-        let links = statx(&self.file, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK).map(|found| u64::from(found.stx_nlink));
+        let is_linked = statx(&self.file, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK).map(|found| found.stx_nlink > 0);
         // An old kernel, or a sandbox.
-        let links = links.or_else(|_| fstat(&self.file).map(|found| found.st_nlink));
-        links.map(|links| links > 0).map_err(|errno| self.io(errno.into()))
+        let is_linked = is_linked.or_else(|_| fstat(&self.file).map(|found| found.st_nlink > 0));
+        is_linked.map_err(|errno| self.io(errno.into()))
     }
 
     /// The beginning of the file, and in most cases all of it.

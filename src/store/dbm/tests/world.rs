@@ -132,6 +132,40 @@ fn files_that_were_removed_while_they_were_in_use_are_made_anew() {
     }
 }
 
+const WRITER_OF: &str = "MSRS_WRITER_OF";
+const TURNS: u64 = 1000;
+
+/// LMDB numbers what is committed in the file of locks: with two of them at once, one writer would go on from what another has replaced.
+#[test]
+fn nothing_is_lost_where_the_file_of_locks_is_removed_while_several_processes_write() {
+    let count = |blob: &Blob| u64::from_le_bytes(blob.bytes[..].try_into().unwrap());
+    if let Some(dir) = std::env::var_os(WRITER_OF) {
+        let store = DbmStore::new(dir.into());
+        for _ in 0..TURNS {
+            let one_more = store.update(&KEY, NOW, &mut |newest| Change::Write(blob(9, &(count(newest.unwrap()) + 1).to_le_bytes())));
+            assert_eq!(one_more.unwrap(), Outcome::Written);
+            std::thread::sleep(Duration::from_micros(300));
+        }
+        return;
+    }
+    let (_place, store) = store();
+    store.create(&KEY, &blob(9, &0u64.to_le_bytes()), NOW).unwrap();
+    let test = std::thread::current().name().unwrap().to_owned();
+    let mut writers: Vec<_> = (0..3)
+        .map(|_| {
+            let mut writer = std::process::Command::new(std::env::current_exe().unwrap());
+            writer.args(["--exact", &test, "--test-threads=1"]).env(WRITER_OF, &store.dir).stdout(std::process::Stdio::null());
+            writer.spawn().unwrap()
+        })
+        .collect();
+    while writers.iter_mut().any(|writer| writer.try_wait().unwrap().is_none()) {
+        std::thread::sleep(Duration::from_millis(50));
+        let _ = std::fs::remove_file(store.dir.join(LOCK));
+    }
+    assert!(writers.iter_mut().all(|writer| writer.wait().unwrap().success()));
+    assert_eq!(store.load(&KEY).unwrap().map(|blob| count(&blob)), Some(3 * TURNS));
+}
+
 #[test]
 fn a_directory_of_another_store_and_files_that_are_not_ours_are_refused() {
     let (place, store) = store();
