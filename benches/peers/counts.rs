@@ -27,7 +27,14 @@ fn visitor(port: u16, row: &Row) -> Client {
         client.get(path);
     }
     ask(&mut client, row, WARM_UP);
+    assert_kept(&mut client, row);
     client
+}
+
+/// A page that fails would be measured as well.
+fn assert_kept(client: &mut Client, row: &Row) {
+    let text = client.get(&row.path()).text().trim().to_owned();
+    assert!(!row.counts || text == format!("hello {}", WARM_UP + 1), "{}: {text}", row.name);
 }
 
 fn ask(client: &mut Client, row: &Row, times: usize) {
@@ -65,20 +72,24 @@ fn traced(httpd: &Httpd, row: &Row) -> f64 {
 }
 
 /// Instructions of a request, for each row, with those of the page that reads the meter, which are the same for all. A page that takes
-/// so long that it would hold up the whole run is asked less often.
-pub fn instructions(place: Place, rows: &[&Row]) -> Vec<f64> {
+/// so long that it would hold up the whole run is asked less often. `None`: the page cannot be had there.
+pub fn instructions(place: Place, rows: &[&Row]) -> Vec<Option<f64>> {
     let mut server = Callgrind::start(place.setup_to_count(), METER);
     let mut count = |row: &&Row| {
+        if row.is_mapped {
+            return None;
+        }
         let started = Instant::now();
         let mut client = server.client();
         if let Some(path) = row.first() {
             server.ask(&mut client, path, 1);
         }
         server.ask(&mut client, &row.path(), WARM_UP as u64);
+        assert_kept(&mut client, row);
         let requests = if started.elapsed() < SLOW { REQUESTS } else { REQUESTS / 10 };
         server.mark(&mut client);
         server.ask(&mut client, &row.path(), requests as u64);
-        measuring::instructions(&server.mark(&mut client)) as f64 / requests as f64
+        Some(measuring::instructions(&server.mark(&mut client)) as f64 / requests as f64)
     };
     rows.iter().map(&mut count).collect()
 }

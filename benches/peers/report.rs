@@ -34,7 +34,7 @@ Load generator and servers share the machine, so no figure is worth much alone. 
 another order. *To hello*, and *CPU*, compare a page to the one without a session of the same server in the same round, and the median
 counts; latencies and requests/s are medians too. *CPU* is user and system time of the server's processes, Redis's own not among them.
 *Instructions* are those of the server's program counted by callgrind, *calls* are system calls counted by strace; both over a script of 200 requests on one
-connection, on prefork (callgrind's processor has no instructions for SHA-256, so an id costs more there than in truth). In brackets: not above
+connection, on prefork (callgrind's processor has no instructions for SHA-256, so an id costs more there than in truth, and no room for the map of the dbm store). In brackets: not above
 hello, but in all. *Lost*: of {ACKNOWLEDGED} acknowledged increments of one session by {CONNECTIONS} clients at once, those that were not there in the end.
 
 {}
@@ -62,7 +62,7 @@ fn cells(results: &Results, row: &Row) -> Option<Vec<String>> {
         format!("{:.0}", results.requests_per_second(row.name)?),
         ratio(results.ratio(row.name)?),
         above(format!("{:.1}", results.cpu_us(row.name)?)),
-        above(format!("{:.0}", results.instructions(row.name)?)),
+        results.instructions(row.name).map_or("–".into(), |count| above(format!("{count:.0}"))),
         above(format!("{:.1}", unsigned_zero(results.calls(row.name)?, 0.05))),
         format!("{p50:.0}"),
         format!("{p99:.0}"),

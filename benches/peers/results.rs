@@ -16,7 +16,8 @@ struct Figures {
     /// For each round, all loads in it.
     rounds: Vec<Vec<Round>>,
     calls: f64,
-    instructions: f64,
+    /// `None`: they could not be counted.
+    instructions: Option<f64>,
     lost: Option<usize>,
 }
 
@@ -43,7 +44,7 @@ impl Results {
         rounds[round].push(measured);
     }
 
-    pub fn count(&mut self, row: &Row, calls: f64, instructions: f64) {
+    pub fn count(&mut self, row: &Row, calls: f64, instructions: Option<f64>) {
         let figures = self.of.entry(row.name).or_default();
         (figures.calls, figures.instructions) = (calls, instructions);
     }
@@ -99,7 +100,7 @@ impl Results {
 
     /// As `cpu_us`.
     pub fn calls(&self, name: &str) -> Option<f64> {
-        self.above(name, |figures| figures.calls)
+        self.above(name, |figures| Some(figures.calls))
     }
 
     /// As `cpu_us`.
@@ -107,9 +108,9 @@ impl Results {
         self.above(name, |figures| figures.instructions)
     }
 
-    fn above(&self, name: &str, field: fn(&Figures) -> f64) -> Option<f64> {
-        let one = field(self.of.get(name)?);
-        Some(if self.row(name).is_base() { one } else { one - field(self.base(name)?) })
+    fn above(&self, name: &str, field: fn(&Figures) -> Option<f64>) -> Option<f64> {
+        let one = field(self.of.get(name)?)?;
+        Some(if self.row(name).is_base() { one } else { one - field(self.base(name)?)? })
     }
 
     fn base(&self, name: &str) -> Option<&Figures> {
