@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::id::{ID_LEN, Id, Key};
+use super::id::{Id, Key};
 use super::seal::{NONCE, Sealer};
 use super::time::{MICROS, Timestamp};
 
@@ -44,9 +44,7 @@ impl Alias {
         nonce: [u8; NONCE],
     ) -> Alias {
         let sealed_id = match kind {
-            Move::Moved => {
-                Sealer::of(old, NEW_ID).close(&bound(from, to), nonce, ID_LEN, |to| to.extend_from_slice(new.expose().as_bytes()))
-            }
+            Move::Moved => Sealer::of(old, NEW_ID).close(&bound(from, to), nonce, new.expose().as_bytes()),
             Move::Superseded => Vec::new(),
         };
         Alias { incarnation, kind, to: *to, grace_ends, sealed_id }

@@ -220,7 +220,7 @@ impl Record {
     #[must_use]
     pub fn encode_sealed(&self, sealer: &Sealer, key: &Key, nonce: [u8; NONCE]) -> Vec<u8> {
         let values = &self.values;
-        let sealed = sealer.close(&bound(key, self.incarnation), nonce, 5 + values.weight(), |to| values.write(to));
+        let sealed = sealer.close_written(&bound(key, self.incarnation), nonce, 5 + values.weight(), |to| values.write(to));
         let sealed = Body::Sealed(sealed);
         self.encoded(sealed.weight(), |to| sealed.write(to))
     }

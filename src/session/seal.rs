@@ -27,10 +27,15 @@ impl Sealer {
         Sealer(Box::new(Aes256Gcm::new(&key.into())))
     }
 
-    /// The nonce, then what `write` appends, which is so long or a little shorter, encrypted; then 16 bytes by which any change of it, of `bound`
-    /// or of the key is noticed.
+    /// The nonce, then `plain` encrypted, then 16 bytes by which any change of it, of `bound` or of the key is noticed.
     #[must_use]
-    pub fn close(&self, bound: &[u8], nonce: [u8; NONCE], length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    pub fn close(&self, bound: &[u8], nonce: [u8; NONCE], plain: &[u8]) -> Vec<u8> {
+        self.close_written(bound, nonce, plain.len(), |to| to.extend_from_slice(plain))
+    }
+
+    /// The same for what `write` appends, of this length or less.
+    #[must_use]
+    pub fn close_written(&self, bound: &[u8], nonce: [u8; NONCE], length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut sealed = Vec::with_capacity(NONCE + length + TAG);
         sealed.extend_from_slice(&nonce);
         write(&mut sealed);

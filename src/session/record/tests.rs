@@ -77,7 +77,7 @@ proptest! {
 fn what_is_sealed_is_read_as_strictly_as_what_is_open() {
     let session = Session::blank(Timestamp(0), 1, 0).record_to_create(7, Timestamp(0));
     let opened = |plain: &[u8]| {
-        let sealed = sealer(&id(1)).close(&bound(&KEY, 7), [3; NONCE], plain.len(), |to| to.extend_from_slice(plain));
+        let sealed = sealer(&id(1)).close(&bound(&KEY, 7), [3; NONCE], plain);
         session.clone().with(Body::Sealed(sealed)).open(&id(1), &KEY)
     };
     assert_eq!(opened(&[0x80]), Ok(session.clone()));

@@ -1,6 +1,8 @@
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
+
+mod damage;
 
 const KEY: Key = Key([0x5a; 32]);
 
@@ -67,44 +69,6 @@ fn a_file_of_somebody_else_is_read_all_the_same() {
 }
 
 #[test]
-fn damage_is_reported_and_put_aside_once() {
-    let (_place, store) = store();
-    let path = store.path(&KEY);
-    for damage in [&[][..], b"x", &[0; 4096], &[0xff; 9000]] {
-        store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
-        std::fs::write(&path, damage).unwrap();
-        assert!(matches!(store.load(&KEY), Err(Error::Corrupt(_))));
-        assert!(matches!(write(&store, b"y"), Err(Error::Corrupt(_))));
-        store.quarantine(&KEY, &|_| false).unwrap();
-        assert_eq!(store.load(&KEY).unwrap(), None);
-        assert!(sweep::corrupt_name(&path).exists());
-    }
-}
-
-#[test]
-fn a_file_of_a_newer_version_counts_as_absent_and_stays() {
-    let (_place, store) = store();
-    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
-    let path = store.path(&KEY);
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[8] += 1;
-    std::fs::write(&path, &bytes).unwrap();
-    assert_eq!(store.load(&KEY).unwrap(), None);
-    assert_eq!(write(&store, b"y").unwrap(), Outcome::Kept);
-    store.quarantine(&KEY, &|_| true).unwrap();
-    assert!(store.sweep(Timestamp::NEVER, Duration::from_secs(9), Cursor::default(), &mut |_, _| {}).is_ok());
-    assert_eq!(std::fs::read(&path).unwrap(), bytes);
-}
-
-#[test]
-fn what_its_reader_calls_damaged_is_put_aside_too() {
-    let (_place, store) = store();
-    store.create(&KEY, &blob(b"nonsense"), Durability::Process).unwrap();
-    store.quarantine(&KEY, &|blob| *blob.bytes == *b"nonsense").unwrap();
-    assert_eq!(store.load(&KEY).unwrap(), None);
-}
-
-#[test]
 fn an_update_behind_the_last_number_counts() {
     let (_place, store) = store();
     store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
@@ -138,31 +102,6 @@ fn an_update_is_shown_what_a_load_sees_even_of_two_slots_of_one_number() {
     assert_eq!(shown, store.load(&KEY).unwrap());
 }
 
-#[test]
-fn a_truncated_file_is_damage_wherever_it_is_cut() {
-    let (_place, store) = store();
-    store.create(&KEY, &blob(b"first"), Durability::Process).unwrap();
-    write(&store, b"second").unwrap();
-    let path = store.path(&KEY);
-    let whole = std::fs::read(&path).unwrap();
-    for length in 0..whole.len() {
-        std::fs::write(&path, &whole[..length]).unwrap();
-        assert!(matches!(store.load(&KEY), Err(Error::Corrupt(_))), "{length} of {} bytes", whole.len());
-    }
-}
-
-#[test]
-fn a_writer_that_died_half_way_leaves_the_acknowledged_state() {
-    let (_place, store) = store();
-    store.create(&KEY, &blob(b"first"), Durability::Process).unwrap();
-    write(&store, b"second").unwrap();
-    let file = std::fs::OpenOptions::new().write(true).open(store.path(&KEY)).unwrap();
-    file.write_all_at(&[0xee; 40], 32).unwrap(); // the slot of "first", half overwritten
-    assert_eq!(store.load(&KEY).unwrap(), Some(blob(b"second")));
-    write(&store, b"third").unwrap();
-    assert_eq!(store.load(&KEY).unwrap(), Some(blob(b"third")));
-}
-
 /// What an update shows to a caller who has loaded `loaded`.
 fn shown(store: &FileStore, loaded: &Blob) -> Blob {
     let mut shown = None;
@@ -190,27 +129,6 @@ fn what_was_loaded_is_not_read_again_as_long_as_it_is_the_newest() {
     std::fs::remove_file(store.path(&KEY)).unwrap();
     store.create(&KEY, &blob(b"first"), Durability::Process).unwrap();
     assert_ne!(shown(&store, &loaded).bytes.as_ptr(), loaded.bytes.as_ptr());
-}
-
-#[test]
-fn what_was_loaded_is_not_taken_for_the_newest_where_a_writer_died_within_its_number() {
-    let (_place, store) = store();
-    store.create(&KEY, &blob(b"first"), Durability::Process).unwrap();
-    let loaded = store.load(&KEY).unwrap().unwrap();
-    write(&store, b"second").unwrap();
-    let file = std::fs::OpenOptions::new().write(true).open(store.path(&KEY)).unwrap();
-    file.write_all_at(&3u64.to_le_bytes(), 32).unwrap(); // of the slot of "first", as the next update begins
-    assert_eq!(shown(&store, &loaded), blob(b"second"));
-}
-
-#[test]
-fn a_file_under_another_name_is_damage() {
-    let (_place, store) = store();
-    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
-    let other = Key([0x5b; 32]);
-    store.create(&other, &blob(b"y"), Durability::Process).unwrap();
-    std::fs::copy(store.path(&KEY), store.path(&other)).unwrap();
-    assert!(matches!(store.load(&other), Err(Error::Corrupt(_))));
 }
 
 #[test]
