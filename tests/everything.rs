@@ -36,13 +36,13 @@ use Arrangement::{Before, InPlace, Stock, WithSessions};
 /// Names and lines that load, in the order in which Debian loads them. One MPM only can be loaded.
 fn loads() -> Vec<(String, String)> {
     let mut loads: Vec<(String, String)> = match fs::read_dir(AVAILABLE) {
-        Ok(entries) => {
+        Ok(entries) if Path::new(AVAILABLE).join("mpm_event.load").exists() => {
             let files = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|kind| kind == "load"));
             let read = |path: &Path| fs::read_to_string(path).expect("a file of mods-available");
             files.map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), read(&path))).collect()
         }
-        // httpd is there without Debian's configuration.
-        Err(_) => {
+        // httpd is there without Debian's configuration, or with that of PHP alone.
+        _ => {
             let modules = Installed::get().file_of("session");
             let files = fs::read_dir(modules.parent().expect("a directory")).expect("the modules").flatten();
             let names = files.filter_map(|file| Some(file.file_name().to_str()?.strip_prefix("mod_")?.strip_suffix(".so")?.to_owned()));
@@ -53,7 +53,7 @@ fn loads() -> Vec<(String, String)> {
     if let Ok(files) = Command::new("dpkg").args(["-L", "apache2-bin"]).output() {
         let files = String::from_utf8_lossy(&files.stdout).into_owned();
         let modules: Vec<_> = files.lines().filter(|file| file.ends_with(".so")).collect();
-        loads.retain(|(_, lines)| modules.is_empty() || lines.split_whitespace().any(|word| modules.contains(&word)));
+        loads.retain(|(_, lines)| modules.is_empty() || lines.split_whitespace().any(|word| modules.contains(&word.trim_matches('"'))));
     }
     loads.retain(|(name, _)| !name.starts_with("mpm_") || name == "mpm_event.load");
     loads.sort();
@@ -79,7 +79,7 @@ fn conf(arrangement: Arrangement) -> String {
     if rustix::process::geteuid().is_root() {
         text += "User www-data\nGroup www-data\n";
     }
-    text += "AddHandler lua-script .lua\n";
+    text += "TypesConfig /dev/null\nAddHandler lua-script .lua\n";
     if arrangement == WithSessions {
         text += "SessionDir @DIR@\n";
     }
