@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -87,13 +87,18 @@ impl Httpd {
     }
 
     /// SIGUSR1; returns when nobody but the new generation serves, with all its children. httpd starts those one by one: one that came late would
-    /// answer with what it was started for after the next of these.
+    /// answer with what it was started for after the next of these. Where idle ones are enough, worker leaves it at fewer than it began with.
     pub fn graceful_for_all(&self) {
         let old = self.children();
         self.graceful();
+        let mut last = (Vec::new(), Instant::now());
         wait_for("the new children to take over", || {
             let now = self.children();
-            (now.len() >= old.len() && !now.iter().any(|child| old.contains(child))).then_some(())
+            if now != last.0 {
+                last = (now.clone(), Instant::now());
+            }
+            let are_new = !now.is_empty() && !now.iter().any(|child| old.contains(child));
+            (are_new && (now.len() >= old.len() || last.1.elapsed() > Duration::from_secs(3))).then_some(())
         });
     }
 
