@@ -41,3 +41,5 @@ pub mod repository;
 mod robust;
 pub mod session;
 pub mod store;
+#[cfg(test)]
+mod testing;

@@ -1,10 +1,9 @@
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicU32;
 
 use super::*;
+use crate::testing::{once_more, wait_until_it_says};
 
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(100);
@@ -75,16 +74,9 @@ fn who_dies_with_it_leaves_it_to_the_next() {
     }
     let (_dir, path) = place();
     let mutex = mutex(&path);
-    let test = std::thread::current().name().unwrap().to_owned();
     for _ in 0..3 {
-        let mut holder = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", &test, "--nocapture", "--test-threads=1"])
-            .env(HOLDER_OF, &path)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(holder.stdout.take().unwrap()).lines();
-        assert!(lines.map_while(Result::ok).any(|line| line.contains("it is held")));
+        let mut holder = once_more(HOLDER_OF, &path).spawn().unwrap();
+        wait_until_it_says(&mut holder, "it is held");
         assert!(mutex.lock(SHORT).unwrap().is_none());
         holder.kill().unwrap();
         holder.wait().unwrap();

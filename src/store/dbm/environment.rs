@@ -1,60 +1,27 @@
 //! The LMDB environment of a directory: opened on first use, once in a process, and again if it was replaced.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use heed::{MdbError, RoTxn, RwTxn};
 
-use super::files::{self, DATA, Identity, LOCK, is_made, mend_length, missing_length, refuse_foreign, set_room_aside};
-use super::gate::{self, Gate, PATIENCE};
-use super::tables::{self, Tables};
+use super::gate::{self, PATIENCE};
+use super::group::{Answer, Group, Joined, Lead};
+use super::opened::{Opened, Terms, Verdict};
+use super::tables::{Tables, Wanted};
 use super::trouble::{Trouble, failed};
-use super::{Error, Result};
-use crate::lmdb;
+use super::{Error, Outcome, Result};
 use crate::store::directory::{self, Kind};
-
-/// What becomes of what a transaction wrote.
-pub enum Verdict<T> {
-    Commit(T),
-    Abort(T),
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct Terms {
-    /// Transactions that read at once, in all processes together.
-    pub readers: u32,
-    pub read_only: bool,
-}
 
 pub struct Environment {
     dir: PathBuf,
     terms: Terms,
     opened: RwLock<Option<Opened>>,
+    /// Those who do not wait for the disk, and those who do.
+    groups: [Group<Wanted, Outcome>; 2],
 }
-
-struct Opened {
-    environment: lmdb::Environment,
-    tables: Tables,
-    gate: Gate,
-    files: [Identity; 2],
-    /// Tells it from those before and after it.
-    number: u64,
-    since: Instant,
-    /// When somebody last saw to it that the files are there, in milliseconds since then.
-    seen: AtomicU64,
-}
-
-/// Who finds what he looks for in files that were taken away learns of it after this long, in milliseconds: to look each time would take longer
-/// than to read.
-const UNSEEN_BY_READERS: u64 = 500;
-/// Who writes learns of it sooner: what is acknowledged meanwhile goes with the old files.
-const UNSEEN_BY_WRITERS: u64 = 5;
-/// Whoever makes files in the place of some that were taken away waits for this long: by then no writer takes the old ones for those that are there.
-const OUT_OF_DATE: Duration = Duration::from_millis(2 * UNSEEN_BY_WRITERS);
 
 /// An environment that stays open meanwhile.
 struct InUse<'e>(RwLockReadGuard<'e, Option<Opened>>);
@@ -84,7 +51,7 @@ impl Environment {
         if let Some(known) = environments.get(&canonical).and_then(Weak::upgrade) {
             return Ok(known);
         }
-        let environment = Arc::new(Environment { dir: dir.to_owned(), terms, opened: RwLock::new(None) });
+        let environment = Arc::new(Environment { dir: dir.to_owned(), terms, opened: RwLock::new(None), groups: Default::default() });
         environments.insert(canonical, Arc::downgrade(&environment));
         Ok(environment)
     }
@@ -93,7 +60,7 @@ impl Environment {
         loop {
             let opened = InUse(self.opened.read().unwrap_or_else(PoisonError::into_inner));
             match &*opened.0 {
-                Some(known) if known.was_there(&self.dir, UNSEEN_BY_READERS) => return Ok(opened),
+                Some(known) if known.was_there_lately(&self.dir) => return Ok(opened),
                 Some(_) => self.close(opened),
                 None => drop(opened),
             }
@@ -156,6 +123,50 @@ impl Environment {
         }
     }
 
+    /// Writes what is wanted, in one transaction with what other threads want. `None`: it is not to be done as it is wanted, or cannot be done
+    /// together.
+    pub fn write_together(&self, synced: bool, wanted: Wanted) -> Result<Option<Outcome>> {
+        let answer = match self.groups[usize::from(synced)].join(wanted, PATIENCE) {
+            Joined::Leads(lead) => self.write_for_all(synced, lead)?,
+            Joined::Answered(answer) => answer,
+        };
+        match answer {
+            Answer::Done(outcome) => Ok(Some(outcome)),
+            Answer::Alone => Ok(None),
+            Answer::Locked => Err(Error::Locked(self.dir.join(gate::NAME), PATIENCE)),
+        }
+    }
+
+    /// The answer is for the leader.
+    fn write_for_all(&self, synced: bool, mut lead: Lead<'_, Wanted, Outcome>) -> Result<Answer<Outcome>> {
+        let mut answers = Vec::new();
+        let done = self.write(synced, PATIENCE, |tables, writer| {
+            let answer = |done: Option<Outcome>| done.map_or(Answer::Alone, Answer::Done);
+            lead.gather();
+            let own = answer(lead.own().write(tables, writer)?);
+            answers.clear();
+            for wanted in lead.others() {
+                answers.push(answer(wanted.write(tables, writer)?));
+            }
+            let changes = |answer: &Answer<Outcome>| matches!(answer, Answer::Done(Outcome::Written | Outcome::Deleted));
+            Ok(if changes(&own) || answers.iter().any(changes) { Verdict::Commit(own) } else { Verdict::Abort(own) })
+        });
+        match done {
+            Ok(own) => {
+                lead.end(answers);
+                Ok(own)
+            }
+            Err(error @ Error::Locked(..)) => {
+                lead.gather();
+                lead.end(std::iter::repeat(Answer::Locked));
+                Err(error)
+            }
+            Err(error) if lead.others().len() == 0 => Err(error),
+            // It may be about what one of them wants: each tries for himself.
+            Err(_) => Ok(Answer::Alone),
+        }
+    }
+
     /// What to do about an error of LMDB: once more, if that may help and was not tried before.
     fn after(&self, error: heed::Error, opened: InUse<'_>, again: &mut bool) -> Result<()> {
         let first = std::mem::replace(again, false);
@@ -187,95 +198,5 @@ impl Environment {
     /// Waits until all that was committed is on the disk.
     pub fn sync(&self) -> Result<()> {
         self.in_use()?.environment.force_sync().map_err(|error| failed(&self.dir, error))
-    }
-}
-
-impl Opened {
-    fn open(dir: &Path, terms: Terms) -> Result<Opened> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        directory::claim(dir, Kind::Dbm)?;
-        for name in [DATA, LOCK, gate::NAME] {
-            refuse_foreign(&dir.join(name))?;
-        }
-        let gate = Gate::open(dir)?;
-        let is_incomplete = || !is_made(&dir.join(DATA)) || !is_made(&dir.join(LOCK));
-        let is_new = is_incomplete();
-        let turn = if is_new { Some(gate.enter(PATIENCE)?) } else { None };
-        if turn.is_some() && is_incomplete() {
-            // With another file of locks there would be two writers.
-            std::thread::sleep(OUT_OF_DATE);
-        }
-        if turn.is_some() && !is_made(&dir.join(DATA)) {
-            // Whoever still has what was there before shares no locks with what is made now.
-            let _ = std::fs::remove_file(dir.join(LOCK));
-        }
-        let room = set_room_aside(&dir.join(LOCK), terms.readers)?;
-        let read_only = terms.read_only && !is_new;
-        let failed = |error| failed(dir, error);
-        let options = lmdb::Options { readers: room.readers, databases: 2, read_only };
-        let environment = lmdb::open(dir, &options).map_err(failed)?;
-        let is_short = missing_length(&environment, dir)?.is_some();
-        let tables = if is_short { None } else { tables::known(&environment).map_err(failed)? };
-        let tables = match (tables, turn) {
-            (Some(tables), _) => tables,
-            (None, _) if read_only => {
-                drop(environment);
-                return Opened::open(dir, Terms { read_only: false, ..terms });
-            }
-            (None, turn) => {
-                let _turn = if let Some(turn) = turn { turn } else { gate.enter(PATIENCE)? };
-                mend_length(&environment, dir)?;
-                let made = tables::make(&environment).map_err(failed)?;
-                // What waits for the disk later would not be found there without its names.
-                File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| Error::Io(dir.to_owned(), error))?;
-                made
-            }
-        };
-        // Not what is there by now, which may have taken the place of what was opened.
-        let files = [files::opened(&environment, dir)?, room.file];
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Ok(Opened { environment, tables, gate, files, number, since: Instant::now(), seen: AtomicU64::new(0) })
-    }
-
-    /// Whether the files are still those in the directory. A store that vanished is a failure, and one that somebody made anew is used: what is
-    /// written into files that have no name any more would be lost, and with other locks than the others there would be two writers.
-    fn is_there(&self, dir: &Path) -> bool {
-        files::there(dir).is_ok_and(|files| files == self.files)
-    }
-
-    /// The same, as it was so many milliseconds ago, or later.
-    fn was_there(&self, dir: &Path, ago: u64) -> bool {
-        // The first look is due at once: files may be replaced while they are opened.
-        let now = UNSEEN_BY_READERS.saturating_add(u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX));
-        if now < self.seen.load(Ordering::Relaxed).saturating_add(ago) {
-            return true;
-        }
-        let is_there = self.is_there(dir);
-        if is_there {
-            self.seen.store(now, Ordering::Relaxed);
-        }
-        is_there
-    }
-
-    fn turn<T>(
-        &self,
-        dir: &Path,
-        synced: bool,
-        patience: Duration,
-        work: &mut impl FnMut(Tables, &mut RwTxn<'_>) -> std::result::Result<Verdict<T>, Trouble>,
-    ) -> std::result::Result<T, Trouble> {
-        let _turn = self.gate.enter(patience)?;
-        if !self.was_there(dir, UNSEEN_BY_WRITERS) {
-            return Err(Trouble::Replaced);
-        }
-        let mut writer = self.environment.write_txn()?;
-        lmdb::wait_for_disk(&self.environment, &writer, synced)?;
-        match work(self.tables, &mut writer)? {
-            Verdict::Commit(done) => {
-                writer.commit()?;
-                Ok(done)
-            }
-            Verdict::Abort(done) => Ok(done),
-        }
     }
 }

@@ -25,15 +25,15 @@ fn check(key: &Key, times: [u8; 16], bytes: &[u8]) -> u64 {
     xxh3_64_with_seed(bytes, xxh3_64(&head))
 }
 
-pub fn encode(key: &Key, blob: &Blob, row: Timestamp) -> Vec<u8> {
+/// What comes before the bytes of a record.
+pub fn head(key: &Key, blob: &Blob, row: Timestamp) -> [u8; HEAD] {
     let mut times = [0; 16];
     times[..8].copy_from_slice(&blob.expires.0.to_le_bytes());
     times[8..].copy_from_slice(&row.0.to_le_bytes());
-    let mut record = Vec::with_capacity(HEAD + blob.bytes.len());
-    record.extend_from_slice(&check(key, times, &blob.bytes).to_le_bytes());
-    record.extend_from_slice(&times);
-    record.extend_from_slice(&blob.bytes);
-    record
+    let mut head = [0; HEAD];
+    head[..8].copy_from_slice(&check(key, times, &blob.bytes).to_le_bytes());
+    head[8..].copy_from_slice(&times);
+    head
 }
 
 /// `None`: it is damaged.
@@ -83,6 +83,10 @@ mod tests {
     use super::*;
 
     const KEY: Key = Key([0x5a; 32]);
+
+    fn encode(key: &Key, blob: &Blob, row: Timestamp) -> Vec<u8> {
+        [&head(key, blob, row)[..], &blob.bytes].concat()
+    }
 
     #[test]
     fn a_record_is_read_as_it_was_written_and_under_its_own_key_only() {

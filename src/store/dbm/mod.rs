@@ -13,6 +13,8 @@ mod environment;
 mod files;
 mod format;
 mod gate;
+mod group;
+mod opened;
 mod sweep;
 mod tables;
 mod trouble;
@@ -21,16 +23,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use heed::{PutFlags, RwTxn};
+use heed::RwTxn;
 use once_cell::sync::OnceCell;
 
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
-use environment::{Environment, Terms, Verdict};
+use environment::Environment;
 pub use files::FILES;
 use gate::PATIENCE;
+use opened::{Terms, Verdict};
 pub use sweep::Survey;
-use tables::Tables;
+use tables::{Tables, Wanted};
 use trouble::Trouble;
 
 /// Enough for a tool beside a server.
@@ -95,6 +98,11 @@ impl DbmStore {
         self.environment()?.write(self.waits(durability), PATIENCE, work)
     }
 
+    /// `None`: it is to be tried without the others.
+    fn write_together(&self, durability: Durability, wanted: Wanted) -> Result<Option<Outcome>> {
+        self.environment()?.write_together(self.waits(durability), wanted)
+    }
+
     fn corrupt(&self, key: &Key) -> Error {
         Error::Corrupt(self.dir.join(format!("{}:{}", files::DATA, key.hex())))
     }
@@ -102,15 +110,15 @@ impl DbmStore {
 
 impl Store for DbmStore {
     fn create(&self, key: &Key, blob: &Blob, durability: Durability) -> Result<bool> {
-        let record = format::encode(key, blob, blob.expires);
-        self.write(durability, |tables, writer| {
-            match tables.records.put_with_flags(writer, PutFlags::NO_OVERWRITE, &key.0, &record) {
-                Err(heed::Error::Mdb(heed::MdbError::KeyExist)) => return Ok(Verdict::Abort(false)),
-                other => other?,
-            }
-            tables.expiry.put(writer, &format::row(blob.expires, key), &[])?;
-            Ok(Verdict::Commit(true))
-        })
+        let wanted = || Wanted::Create(*key, blob.clone());
+        let done = match self.write_together(durability, wanted())? {
+            Some(done) => done,
+            None => self.write(durability, |tables, writer| {
+                let done = wanted().write(tables, writer)?.unwrap_or(Outcome::Kept);
+                Ok(if done == Outcome::Written { Verdict::Commit(done) } else { Verdict::Abort(done) })
+            })?,
+        };
+        Ok(done == Outcome::Written)
     }
 
     fn load(&self, key: &Key) -> Result<Option<Blob>> {
@@ -128,34 +136,21 @@ impl Store for DbmStore {
         durability: Durability,
         change: &mut dyn FnMut(Option<&Blob>) -> Change,
     ) -> Result<Outcome> {
-        // Decided before the turn to write has come, which all others wait for; it counts if that version is the newest still.
-        let known = loaded.and_then(|loaded| Some((loaded.version?, loaded)));
-        let mut decided = known.map(|(version, loaded)| (version, change(Some(loaded))));
+        // Decided before the turn to write has come; it counts if that version is the newest still.
+        if let Some((loaded, version)) = loaded.and_then(|loaded| Some((loaded, loaded.version?)))
+            && let Some(done) = self.write_together(durability, Wanted::Change(*key, version, change(Some(loaded))))?
+        {
+            return Ok(done);
+        }
         self.write(durability, |tables, writer| {
             let Some(record) = tables.records.get(writer, &key.0)? else {
                 change(None);
                 return Ok(Verdict::Abort(Outcome::Kept));
             };
-            let decided = decided.take().filter(|(version, _)| format::claimed_version(record) == Some(*version));
-            let (row, change) = match (decided, format::claimed_row(record)) {
-                (Some((_, change)), Some(row)) => (row, change),
-                _ => {
-                    let old = format::decode(key, record).ok_or_else(|| self.corrupt(key))?;
-                    (old.row, change(Some(&old.blob)))
-                }
-            };
-            match change {
-                Change::Keep => Ok(Verdict::Abort(Outcome::Kept)),
-                Change::Delete => {
-                    tables.records.delete(writer, &key.0)?;
-                    tables.expiry.delete(writer, &format::row(row, key))?;
-                    Ok(Verdict::Commit(Outcome::Deleted))
-                }
-                // What was there before lies in a page that is free now, and that nothing of ours reads.
-                Change::Write(blob) | Change::Replace(blob) => {
-                    tables.put(writer, key, &blob, row)?;
-                    Ok(Verdict::Commit(Outcome::Written))
-                }
+            let old = format::decode(key, record).ok_or_else(|| self.corrupt(key))?;
+            match tables.apply(writer, key, old.row, &change(Some(&old.blob)))? {
+                Outcome::Kept => Ok(Verdict::Abort(Outcome::Kept)),
+                done => Ok(Verdict::Commit(done)),
             }
         })
     }

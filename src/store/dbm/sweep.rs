@@ -5,9 +5,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use heed::RwTxn;
 
-use super::environment::{Environment, Verdict};
+use super::environment::Environment;
 use super::files::FILES;
 use super::format::{self, read_key, read_row};
+use super::opened::Verdict;
 use super::tables::{Table, Tables};
 use super::trouble::Trouble;
 use super::{Blob, Cursor, DbmStore, Durability, Entry, Result, Sweep};

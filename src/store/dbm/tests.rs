@@ -1,3 +1,4 @@
+mod together;
 mod world;
 
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,12 +1,14 @@
 //! Directories that vanish, files that are none, processes that are stopped or killed.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Stdio;
 use std::time::Instant;
 
 use super::super::files::{DATA, LOCK};
 use super::super::gate::Gate;
 use super::*;
 use crate::store::directory::MARKER;
+use crate::testing::{once_more, wait_until_it_says};
 
 /// Who writes sees to it that the files are there, but not twice in some milliseconds.
 fn a_moment() {
@@ -150,14 +152,7 @@ fn nothing_is_lost_where_the_file_of_locks_is_removed_while_several_processes_wr
     }
     let (_place, store) = store();
     store.create(&KEY, &blob(9, &0u64.to_le_bytes()), NOW).unwrap();
-    let test = std::thread::current().name().unwrap().to_owned();
-    let mut writers: Vec<_> = (0..3)
-        .map(|_| {
-            let mut writer = std::process::Command::new(std::env::current_exe().unwrap());
-            writer.args(["--exact", &test, "--test-threads=1"]).env(WRITER_OF, &store.dir).stdout(std::process::Stdio::null());
-            writer.spawn().unwrap()
-        })
-        .collect();
+    let mut writers: Vec<_> = (0..3).map(|_| once_more(WRITER_OF, &store.dir).stdout(Stdio::null()).spawn().unwrap()).collect();
     while writers.iter_mut().any(|writer| writer.try_wait().unwrap().is_none()) {
         std::thread::sleep(Duration::from_millis(50));
         let _ = std::fs::remove_file(store.dir.join(LOCK));
@@ -257,22 +252,13 @@ fn read_once_more(environment: &Environment, number: u32) -> heed::Result<()> {
 
 #[test]
 fn the_places_of_killed_readers_are_free_again() {
-    use std::io::{BufRead, BufReader};
-    use std::process::{Command, Stdio};
     if let Some(dir) = std::env::var_os(READER) {
         return read_for_ever(dir);
     }
     let (_place, store) = store();
     store.create(&KEY, &blob(1, b"x"), NOW).unwrap();
-    let test = std::thread::current().name().unwrap().to_owned();
-    let mut reader = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &test, "--nocapture", "--test-threads=1"])
-        .env(READER, &store.dir)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(reader.stdout.take().unwrap()).lines();
-    assert!(lines.map_while(std::result::Result::ok).any(|line| line.contains("all places are taken")));
+    let mut reader = once_more(READER, &store.dir).spawn().unwrap();
+    wait_until_it_says(&mut reader, "all places are taken");
     let full = store.load(&KEY).unwrap_err().to_string();
     reader.kill().unwrap();
     reader.wait().unwrap();
