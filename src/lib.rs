@@ -3,9 +3,10 @@
 //! Folders are roles, and arrows point inward:
 //!
 //! * [`session`] - the domain: values, changes, records, cookies. Pure.
-//! * [`store`] - where records live. Knows keys and bytes only. Needs `session`, `lmdb`, `robust`.
+//! * [`store`] - where records live. Knows keys and bytes only. Needs `session`, `here`, `lmdb`, `robust`.
 //! * [`repository`] - finding, saving, moving and ending sessions in a store. Needs `session` and `store`.
 //! * [`lock`] - leases and the pool of mutexes. Knows hashes and deadlines only. Needs `httpd`.
+//! * `here` - whether code runs in the process that began it. Knows nothing of sessions.
 //! * `lmdb` - opening LMDB, where that is unsafe. Knows nothing of sessions.
 //! * `robust` - a mutex of several processes, in a file. Knows nothing of sessions.
 //! * `httpd` - safe wrappers over httpd and APR. Knows nothing of sessions.
@@ -27,6 +28,7 @@ pub mod client;
 #[cfg(feature = "module")]
 mod config;
 mod faults;
+mod here;
 #[cfg(feature = "module")]
 mod hooks;
 #[cfg(feature = "module")]

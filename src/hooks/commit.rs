@@ -43,6 +43,7 @@ pub fn commit_all(tree: &mut Tree, request: Request<'_>) {
     }
     for slot in &mut tree.slots {
         let _ = save(slot, request, tree.headers_sent, Cause::CommitPoint);
+        slot.session.let_go();
     }
 }
 

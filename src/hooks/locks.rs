@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::ServerConfig;
 use crate::faults::few_leases;
-use crate::httpd::here::Here;
+use crate::here::Here;
 use crate::httpd::mutex::{self, Mutexes};
 use crate::httpd::retained::{retain, retained};
 use crate::httpd::shared::SharedMemory;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use crate::config::Settings;
 use crate::faults::panic_at;
 use crate::httpd::Request;
-use crate::repository::{Damage, Error, now};
+use crate::repository::{Damage, Error, Purpose, now};
 use crate::session::session::Phase;
 use crate::session::{Id, Key};
 
@@ -160,7 +160,9 @@ pub fn open_by_id(
     let index = match tree.find_by_id(&settings, id) {
         Some(index) => index,
         None => {
-            let Some(found) = look_up(request, &settings, (id, Key::derive(&settings.terms.scope, id)), false)? else { return Ok(None) };
+            let Some(found) = look_up(request, &settings, (id, Key::derive(&settings.terms.scope, id)), Purpose::Look, false)? else {
+                return Ok(None);
+            };
             let session = found.into_session(settings.terms.max_size, now());
             let mut slot = Slot::new(settings, session);
             slot.by_id = true;
@@ -179,7 +181,7 @@ pub fn open_by_id(
 
 /// Whether the store knows a session that has not expired. Touches nothing.
 pub fn exists(request: Request<'_>, settings: &Settings, id: &Id) -> Result<bool, OpenError> {
-    Ok(look_up(request, settings, (id, Key::derive(&settings.terms.scope, id)), false)?.is_some())
+    Ok(look_up(request, settings, (id, Key::derive(&settings.terms.scope, id)), Purpose::Look, false)?.is_some())
 }
 
 /// Reads what the store holds by now; the changes of this request stay. `false`: it is gone.

@@ -2,7 +2,7 @@
 
 use crate::config::{Carrier, SecretSource, Settings};
 use crate::httpd::{Level, Request};
-use crate::repository::{Damage, Live, Lookup, now};
+use crate::repository::{Damage, Live, Lookup, Purpose, now};
 use crate::session::secret::Signature;
 use crate::session::{Id, Key, query};
 
@@ -56,7 +56,8 @@ pub fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exc
             Some(key) => lease::take_by_open(leases, request, &settings.place, key)?,
             None => None,
         };
-        let usable = first_usable(request, &settings, &presented, first_look)?;
+        let purpose = if exclusive { Purpose::Change } else { Purpose::Look };
+        let usable = first_usable(request, &settings, &presented, purpose, first_look)?;
         first_look = false;
         match &usable {
             Some((_, live)) if exclusive && guess != Some(live.key) => guess = Some(live.key),
@@ -88,10 +89,16 @@ pub fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exc
 type Usable = (Presented, Box<Live>);
 
 /// `tells`: what is noticed is logged, which later looks need not repeat.
-fn first_usable(request: Request<'_>, settings: &Settings, presented: &[Presented], tells: bool) -> Result<Option<Usable>, OpenError> {
+fn first_usable(
+    request: Request<'_>,
+    settings: &Settings,
+    presented: &[Presented],
+    purpose: Purpose,
+    tells: bool,
+) -> Result<Option<Usable>, OpenError> {
     let mut usable: Option<Usable> = None;
     for candidate in presented {
-        let Some(live) = look_up(request, settings, (&candidate.id, candidate.key), tells)? else { continue };
+        let Some(live) = look_up(request, settings, (&candidate.id, candidate.key), purpose, tells)? else { continue };
         match &usable {
             None => usable = Some((candidate.clone(), live)),
             Some((_, first)) if tells && first.key != live.key => {
@@ -105,8 +112,14 @@ fn first_usable(request: Request<'_>, settings: &Settings, presented: &[Presente
 }
 
 /// What an id leads to, if that is a session. `presented`: a client comes with it, and it is the first look.
-pub fn look_up(request: Request<'_>, settings: &Settings, (id, key): (&Id, Key), presented: bool) -> Result<Option<Box<Live>>, OpenError> {
-    match repository(settings).find_at(id, key, now()) {
+pub fn look_up(
+    request: Request<'_>,
+    settings: &Settings,
+    (id, key): (&Id, Key),
+    purpose: Purpose,
+    presented: bool,
+) -> Result<Option<Box<Live>>, OpenError> {
+    match repository(settings).find_at(id, key, purpose, now()) {
         Ok(Lookup::Live(live)) => return Ok(Some(live)),
         Ok(Lookup::Nothing) => {}
         Ok(Lookup::Superseded(reference)) => {

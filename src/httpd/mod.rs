@@ -13,7 +13,6 @@ pub mod expr;
 pub mod ffi;
 pub mod filter;
 mod guard;
-pub mod here;
 pub mod hook;
 mod log;
 pub mod mpm;

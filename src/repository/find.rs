@@ -1,6 +1,6 @@
 //! Finding the session of an id, also of one that it had before.
 
-use super::{Error, MOST_MOVES, Repository};
+use super::{Error, MOST_MOVES, Purpose, Repository};
 use crate::session::record::CodecError;
 use crate::session::session::{Loaded, Phase};
 use crate::session::{Id, Key, Record, Ref, Session, Stored, Timestamp};
@@ -53,7 +53,7 @@ impl Repository<'_> {
     /// # Errors
     /// The store failed, or the record is damaged.
     pub fn open(&self, id: &Id, now: Timestamp) -> Result<Option<Session>, Error> {
-        match self.find(id, now)? {
+        match self.find_at(id, self.key(id), Purpose::Change, now)? {
             Lookup::Live(live) => {
                 let mut session = live.into_session(self.terms.max_size, now);
                 session.renew();
@@ -74,7 +74,7 @@ impl Repository<'_> {
             (Phase::Stored(_), Some(id)) => id.clone(),
             _ => return Ok(()),
         };
-        match self.find(&id, now)? {
+        match self.find_at(&id, self.key(&id), Purpose::Change, now)? {
             Lookup::Live(live) if live.record.incarnation == session.incarnation() => {
                 session.identify(live.id, live.key);
                 session.reloaded(live.record, live.expires);
@@ -94,18 +94,18 @@ impl Repository<'_> {
     /// # Errors
     /// The store failed, which is not "no session".
     pub fn find(&self, id: &Id, now: Timestamp) -> store::Result<Lookup> {
-        self.find_at(id, self.key(id), now)
+        self.find_at(id, self.key(id), Purpose::Look, now)
     }
 
     /// The same for a caller who has derived the key of the id.
     ///
     /// # Errors
     /// As [`Repository::find`].
-    pub fn find_at(&self, id: &Id, mut key: Key, now: Timestamp) -> store::Result<Lookup> {
+    pub fn find_at(&self, id: &Id, mut key: Key, purpose: Purpose, now: Timestamp) -> store::Result<Lookup> {
         let mut id = id.clone();
         let mut incarnation = None;
         for _ in 0..=MOST_MOVES {
-            let (stored, blob) = match self.read(&id, &key)? {
+            let (stored, blob) = match self.read(&id, &key, purpose)? {
                 Ok(Some(stored)) => stored,
                 Ok(None) => return Ok(Lookup::Nothing),
                 Err(instead) => return Ok(instead),
@@ -116,10 +116,10 @@ impl Repository<'_> {
             let damaged = |id: Id, why: &str| Ok(Lookup::Damaged(Damage { id, key, why: why.to_owned() }));
             match stored {
                 Stored::Session(record) => {
-                    let Blob { expires, bytes, version } = blob;
+                    let Blob { expires, bytes, version, kept } = blob;
                     return match record.unseal(&id, &key) {
                         Ok((record, sealer)) if self.terms.expiry.alive(&record, expires, now) => {
-                            let loaded = Loaded { key, bytes, expires, version, sealer, accessed: record.accessed };
+                            let loaded = Loaded { key, bytes, expires, version, kept, sealer, accessed: record.accessed };
                             Ok(Lookup::Live(Box::new(Live { id, key, record, expires, loaded })))
                         }
                         Ok(_) => Ok(Lookup::Nothing),
@@ -141,9 +141,13 @@ impl Repository<'_> {
     }
 
     /// What is stored under a key, or what to answer instead.
-    fn read(&self, id: &Id, key: &Key) -> store::Result<Result<Option<(Stored, Blob)>, Lookup>> {
+    fn read(&self, id: &Id, key: &Key, purpose: Purpose) -> store::Result<Result<Option<(Stored, Blob)>, Lookup>> {
         let damaged = |why: String| Ok(Err(Lookup::Damaged(Damage { id: id.clone(), key: *key, why })));
-        let blob = match self.store.load(key) {
+        let loaded = match purpose {
+            Purpose::Look => self.store.load(key),
+            Purpose::Change => self.store.load_to_change(key),
+        };
+        let blob = match loaded {
             Ok(Some(blob)) => blob,
             Ok(None) => return Ok(Ok(None)),
             Err(store::Error::Corrupt(path)) => return damaged(path.display().to_string()),

@@ -112,8 +112,16 @@ fn circle() -> store::Error {
 }
 
 /// What a session was loaded from, for the store that it came from.
-fn blob_of(Loaded { bytes, expires, version, .. }: &Loaded) -> Blob {
-    Blob { expires: *expires, bytes: bytes.clone(), version: *version }
+fn blob_of(Loaded { bytes, expires, version, kept, .. }: &Loaded) -> Blob {
+    Blob { expires: *expires, bytes: bytes.clone(), version: *version, kept: kept.clone() }
+}
+
+/// What a session is looked up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Look,
+    /// It will probably be changed, soon.
+    Change,
 }
 
 /// The wall clock, as records hold it.

@@ -88,7 +88,7 @@ impl Repository<'_> {
         let (mut attempts, mut joins) = (0, false);
         for _ in 0..CIRCLE {
             let (Some(id), Some(key)) = (session.id().cloned(), session.key().copied()) else { return Err(Error::Gone) };
-            let found = match self.store.load(&key) {
+            let found = match self.store.load_to_change(&key) {
                 Err(store::Error::Corrupt(path)) => return Err(Error::Corrupt(path.display().to_string())),
                 other => other?,
             };

@@ -8,7 +8,7 @@ use super::time::Timestamp;
 use super::value::KeyError;
 use super::values::Values;
 
-pub use loaded::Loaded;
+pub use loaded::{Kept, Loaded};
 
 /// How the session stands to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

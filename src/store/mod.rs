@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::session::session::Kept;
 use crate::session::{Key, Timestamp};
 
 /// What a store keeps: bytes, and the time after which nobody wants them.
@@ -30,12 +31,14 @@ pub struct Blob {
     pub bytes: Bytes,
     /// Tells one that was loaded from all under its key that differ from it, before and after. `None`: the store cannot tell.
     pub version: Option<u64>,
+    /// What the store keeps of a load for the change that follows.
+    pub kept: Option<Kept>,
 }
 
 impl Blob {
     #[must_use]
     pub fn new(expires: Timestamp, bytes: impl Into<Bytes>) -> Blob {
-        Blob { expires, bytes: bytes.into(), version: None }
+        Blob { expires, bytes: bytes.into(), version: None, kept: None }
     }
 
     #[must_use]
@@ -156,6 +159,14 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store failed, which is not "nothing there".
     fn load(&self, key: &Key) -> Result<Option<Blob>>;
+
+    /// The same for a caller who will probably change it, soon. The store may keep open what it was read from, in the blob.
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    fn load_to_change(&self, key: &Key) -> Result<Option<Blob>> {
+        self.load(key)
+    }
 
     /// Shows the newest blob to `change` and does what it answers, as one step. An update never creates: `change` is shown
     /// `None` if nothing is stored, and a `Write` is then kept from happening. Stores that compare and set may call it again.

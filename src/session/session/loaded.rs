@@ -1,10 +1,16 @@
 //! What a session was read from: where nobody has changed it, it need not be read again.
 
+use std::any::Any;
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::Session;
 use crate::session::seal::Sealer;
 use crate::session::{Key, Record, Timestamp};
+
+/// What a store keeps of a load for the change that follows.
+pub type Kept = Arc<dyn Any + Send + Sync>;
 
 /// What a record was read from.
 #[derive(Debug)]
@@ -15,6 +21,7 @@ pub struct Loaded {
     pub expires: Timestamp,
     /// By what the store knows it again, if it does.
     pub version: Option<u64>,
+    pub kept: Option<Kept>,
     /// What its values were sealed with, if they were.
     pub sealer: Option<Sealer>,
     /// The access that it tells, which the session may show as another.
@@ -25,6 +32,13 @@ impl Session {
     /// Keeps what the record was read from, so that it need not be read again where nobody has changed it.
     pub fn remember(&mut self, loaded: Loaded) {
         self.loaded = Some(loaded);
+    }
+
+    /// Gives back what the store keeps for a change: if one comes at all, it comes later.
+    pub fn let_go(&mut self) {
+        if let Some(loaded) = &mut self.loaded {
+            loaded.kept = None;
+        }
     }
 
     /// What was loaded from there.

@@ -183,7 +183,7 @@ fn a_clock_that_is_set_back_during_a_request_leaves_no_access_in_the_future() {
 const BYTES: Bytes = Bytes::from_static(&[1]);
 
 fn loaded(key: Key, accessed: Timestamp) -> Loaded {
-    Loaded { key, bytes: BYTES, expires: NOW, version: None, sealer: None, accessed }
+    Loaded { key, bytes: BYTES, expires: NOW, version: None, kept: None, sealer: None, accessed }
 }
 
 #[test]

@@ -72,7 +72,13 @@ impl FileStore {
     }
 
     /// Opens the file of a key and locks it, so that nobody else changes, replaces or deletes it.
-    fn open_locked<'p>(&self, path: &'p Path, key: &Key) -> Result<Option<RecordFile<'p>>> {
+    fn open_locked<'p>(&self, path: &'p Path, key: &Key, loaded: Option<&'p Blob>) -> Result<Option<RecordFile<'p>>> {
+        if let Some(kept) = loaded.and_then(|loaded| RecordFile::kept(path, *key, loaded)) {
+            kept.lock()?;
+            if kept.is_linked()? {
+                return Ok(Some(kept));
+            }
+        }
         loop {
             let Some(file) = self.open(path, key, Access::Write)? else { return Ok(None) };
             file.lock()?;
@@ -185,6 +191,20 @@ impl Store for FileStore {
         }
     }
 
+    fn load_to_change(&self, key: &Key) -> Result<Option<Blob>> {
+        let path = self.path(key);
+        match self.open(&path, key, Access::Write) {
+            Ok(None) => return Ok(None),
+            Ok(Some(file)) => {
+                if let Ok(Some(blob)) = file.newest_unlocked() {
+                    return Ok(Some(file.keep(blob)));
+                }
+            }
+            Err(_) => {}
+        }
+        self.load(key) // which tells what is the matter, or waits for whoever writes
+    }
+
     fn update_from(
         &self,
         key: &Key,
@@ -193,7 +213,7 @@ impl Store for FileStore {
         change: &mut dyn FnMut(Option<&Blob>) -> Change,
     ) -> Result<Outcome> {
         let path = self.path(key);
-        let Some(file) = self.open_locked(&path, key)? else {
+        let Some(file) = self.open_locked(&path, key, loaded)? else {
             change(None);
             return Ok(Outcome::Kept);
         };
@@ -230,7 +250,7 @@ impl Store for FileStore {
 
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {
         let path = self.path(key);
-        let Some(file) = self.open_locked(&path, key)? else { return Ok(()) };
+        let Some(file) = self.open_locked(&path, key, None)? else { return Ok(()) };
         let damaged = match file.newest(None) {
             Ok(newest) => is_damaged(&newest.blob),
             Err(error) => matches!(error, Error::Corrupt(_)),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,9 @@ use rustix::fs::{AtFlags, FlockOperation, OFlags, StatxFlags, fstat, statx};
 use rustix::io::{Errno, pread, retry_on_intr};
 
 use super::format::{FIRST_READ, Found, HEADER, Header, SLOT_HEAD, SlotHead, SlotState, capacity_for};
+use crate::here::Here;
 use crate::session::Key;
+use crate::session::session::Kept;
 use crate::store::{Blob, Durability, Error, Result, flock};
 
 /// A lock is held for some microseconds. Whoever holds one for this long is stopped or not of ours.
@@ -24,9 +27,32 @@ pub enum Access {
 }
 
 pub struct RecordFile<'p> {
-    file: File,
+    file: Open<'p>,
     path: &'p Path,
     key: Key,
+}
+
+enum Open<'p> {
+    /// For one operation: it is closed behind it, and with it ends a lock.
+    Now(File),
+    /// Since it was loaded.
+    Kept(Lent<'p>),
+}
+
+/// Gives its lock back: a process that was forked meanwhile has it open too, so to close it would not.
+struct Lent<'p>(&'p File);
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let _ = rustix::fs::flock(self.0, FlockOperation::Unlock);
+    }
+}
+
+/// The file that a blob was loaded from, still open.
+struct KeptFile {
+    file: File,
+    /// Two processes with one open file would not keep each other off.
+    of: Here,
 }
 
 /// Room for a first read, on the stack: what is larger than a kilobyte takes the allocator long.
@@ -70,7 +96,29 @@ impl<'p> RecordFile<'p> {
             Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => open(OFlags::empty()),
             other => other,
         };
-        Ok(RecordFile { file: file?, path, key })
+        Ok(RecordFile { file: Open::Now(file?), path, key })
+    }
+
+    /// That which was kept open when this was loaded, if it was, by this process.
+    pub fn kept(path: &'p Path, key: Key, loaded: &'p Blob) -> Option<RecordFile<'p>> {
+        let kept: &KeptFile = loaded.kept.as_ref()?.downcast_ref()?;
+        kept.of.is_here().then_some(RecordFile { file: Open::Kept(Lent(&kept.file)), path, key })
+    }
+
+    /// Stays open, with what was loaded from it.
+    pub fn keep(self, blob: Blob) -> Blob {
+        let kept: Option<Kept> = match self.file {
+            Open::Now(file) => Some(Arc::new(KeptFile { file, of: Here::mark() })),
+            Open::Kept(_) => None,
+        };
+        Blob { kept, ..blob }
+    }
+
+    fn file(&self) -> &File {
+        match &self.file {
+            Open::Now(file) => file,
+            Open::Kept(lent) => lent.0,
+        }
     }
 
     /// Writes a complete new file. It has its final size from the beginning, so that a truncated one is noticed.
@@ -89,21 +137,21 @@ impl<'p> RecordFile<'p> {
     }
 
     pub fn metadata(&self) -> Result<Metadata> {
-        self.file.metadata().map_err(|error| self.io(error))
+        self.file().metadata().map_err(|error| self.io(error))
     }
 
     /// `false`: replaced or deleted since it was opened.
     pub fn is_linked(&self) -> Result<bool> {
         // Nothing else is asked for: to be asked when a file was changed has the kernel write a new time to the disk with the next change.
-        let is_linked = statx(&self.file, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK).map(|found| found.stx_nlink > 0);
+        let is_linked = statx(self.file(), c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK).map(|found| found.stx_nlink > 0);
         // An old kernel, or a sandbox.
-        let is_linked = is_linked.or_else(|_| fstat(&self.file).map(|found| found.st_nlink > 0));
+        let is_linked = is_linked.or_else(|_| fstat(self.file()).map(|found| found.st_nlink > 0));
         is_linked.map_err(|errno| self.io(errno.into()))
     }
 
     /// The beginning of the file, and in most cases all of it.
     fn read_first<'r>(&self, room: &'r mut Room) -> Result<&'r [u8]> {
-        let read = retry_on_intr(|| pread(&self.file, &mut room[..], 0)).map_err(|errno| self.io(errno.into()))?;
+        let read = retry_on_intr(|| pread(self.file(), &mut room[..], 0)).map_err(|errno| self.io(errno.into()))?;
         Ok(&room[..read])
     }
 
@@ -112,7 +160,7 @@ impl<'p> RecordFile<'p> {
         let mut bytes = Vec::with_capacity(len);
         while bytes.len() < len {
             let more = len - bytes.len();
-            match pread(&self.file, spare_capacity(&mut bytes), offset + (len - more) as u64) {
+            match pread(self.file(), spare_capacity(&mut bytes), offset + (len - more) as u64) {
                 Ok(0) => break,
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(self.io(errno.into())),
@@ -131,7 +179,7 @@ impl<'p> RecordFile<'p> {
     }
 
     fn wait_for(&self, operation: FlockOperation) -> Result<()> {
-        match flock::wait_for(&self.file, operation, LOCK_PATIENCE) {
+        match flock::wait_for(self.file(), operation, LOCK_PATIENCE) {
             Ok(true) => Ok(()),
             Ok(false) => Err(Error::Locked(self.path.to_owned(), LOCK_PATIENCE)),
             Err(errno) => Err(self.io(errno.into())),
@@ -139,7 +187,7 @@ impl<'p> RecordFile<'p> {
     }
 
     pub fn try_lock(&self) -> Result<bool> {
-        match rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
+        match rustix::fs::flock(self.file(), FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(errno) => Err(self.io(errno.into())),
@@ -195,9 +243,9 @@ impl<'p> RecordFile<'p> {
     /// One write over the slot that is not the newest, and over all that was in it. The caller holds the lock.
     pub fn overwrite_older(&self, newest: &Newest, blob: &Blob, durability: Durability) -> Result<()> {
         let bytes = newest.header.encode_slot(&self.key, newest.next_seq(), blob, SLOT_HEAD + newest.older);
-        let written = self.file.write_all_at(&bytes, newest.header.slot_offset(1 - newest.slot));
+        let written = self.file().write_all_at(&bytes, newest.header.slot_offset(1 - newest.slot));
         written
-            .and_then(|()| if durability == Durability::Machine { self.file.sync_data() } else { Ok(()) })
+            .and_then(|()| if durability == Durability::Machine { self.file().sync_data() } else { Ok(()) })
             .map_err(|error| self.io(error))
     }
 }
