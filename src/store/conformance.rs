@@ -100,9 +100,11 @@ fn an_update_of_this_ends_with_the_newest(store: &dyn Store, first: &[u8]) {
         assert!(store.create(key, &blob(7, b"anew"), NOW).unwrap());
         Outcome::Written
     };
-    let meanwhile: [(Meanwhile<'_>, Option<&[u8]>); 4] = [
+    let longer = vec![b'x'; 9000];
+    let meanwhile: [(Meanwhile<'_>, Option<&[u8]>); 5] = [
         (&|_, _| Outcome::Kept, Some(first)),
         (&|store, key| write(store, key, blob(7, b"newer"), NOW), Some(b"newer")),
+        (&|store, key| write(store, key, blob(7, &longer), NOW), Some(&longer)),
         (&|store, key| store.update(key, NOW, &mut |_| Change::Delete).unwrap(), None),
         (&anew, Some(b"anew")),
     ];
@@ -113,11 +115,15 @@ fn an_update_of_this_ends_with_the_newest(store: &dyn Store, first: &[u8]) {
         (Change::Replace(written.clone()), Outcome::Written),
         (Change::Delete, Outcome::Deleted),
     ];
-    for (happens, newest) in meanwhile {
+    let load = |key: &Key, to_change: bool| if to_change { store.load_to_change(key) } else { store.load(key) }.unwrap();
+    let cases = [false, true].into_iter().flat_map(|to_change| meanwhile.iter().map(move |meanwhile| (to_change, *meanwhile)));
+    for (to_change, (happens, newest)) in cases {
         for (change, outcome) in &changes {
             let key = key();
+            assert_eq!(load(&key, to_change), None);
             store.create(&key, &blob(7, first), NOW).unwrap();
-            let loaded = store.load(&key).unwrap().unwrap();
+            let loaded = load(&key, to_change).unwrap();
+            assert_eq!(loaded, blob(7, first));
             happens(store, &key);
             let (mut shown, mut asked) = (None, 0);
             let done = store.update_from(&key, Some(&loaded), NOW, &mut |found| {

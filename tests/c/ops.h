@@ -11,6 +11,7 @@
  *     pid               process id
  *     sub=/path?query   runs a sub-request after sending the lines so far: what it returned, 0 for OK
  *     sleep=ms
+ *     fork=ms           forks a process that does nothing, for so long
  *     body=n            n times 'x', and a newline
  *     pieces=n:size     sends the lines so far, and n bytes in pieces of this size
  *     file=/path        sends the lines so far, and a file as one bucket
@@ -102,6 +103,15 @@ static inline const char *ops_sleep(script *s)
 
     while ((now = apr_time_now()) < end)
         apr_sleep(end - now);
+    return NULL;
+}
+
+static inline const char *ops_fork(script *s)
+{
+    if (fork() == 0) {
+        usleep((useconds_t)ops_number(s->arg) * 1000);
+        _exit(0);
+    }
     return NULL;
 }
 
@@ -204,7 +214,7 @@ static inline const char *ops_internal(script *s)
 }
 
 static const operation ops_common[] = {
-    { "pid", ops_pid },       { "sub", ops_sub },       { "sleep", ops_sleep },       { "body", ops_body },         { "flush", ops_flush },
+    { "pid", ops_pid },       { "sub", ops_sub },       { "sleep", ops_sleep },       { "fork", ops_fork },       { "body", ops_body },         { "flush", ops_flush },
     { "pieces", ops_pieces }, { "file", ops_file },     { "suspend", ops_suspend },   { "header", ops_header },
     { "status", ops_status }, { "bucket", ops_bucket }, { "redirect", ops_redirect }, { "internal", ops_internal }, { NULL, NULL },
 };

@@ -13,6 +13,7 @@ use super::opened::{Opened, Terms, Verdict};
 use super::tables::{Tables, Wanted};
 use super::trouble::{Trouble, failed};
 use super::{Error, Outcome, Result};
+use crate::here::Here;
 use crate::store::directory::{self, Kind};
 
 pub struct Environment {
@@ -21,6 +22,8 @@ pub struct Environment {
     opened: RwLock<Option<Opened>>,
     /// Those who do not wait for the disk, and those who do.
     groups: [Group<Wanted, Outcome>; 2],
+    /// The process that opens it.
+    of: Here,
 }
 
 /// An environment that stays open meanwhile.
@@ -51,9 +54,21 @@ impl Environment {
         if let Some(known) = environments.get(&canonical).and_then(Weak::upgrade) {
             return Ok(known);
         }
-        let environment = Arc::new(Environment { dir: dir.to_owned(), terms, opened: RwLock::new(None), groups: Default::default() });
+        let environment =
+            Arc::new(Environment { dir: dir.to_owned(), terms, opened: RwLock::new(None), groups: Default::default(), of: Here::mark() });
         environments.insert(canonical, Arc::downgrade(&environment));
         Ok(environment)
+    }
+
+    /// What a process that was forked has of it stands still in the middle of what other threads were doing.
+    pub fn of_this_process(&self) -> Result<&Environment> {
+        if self.of.is_here() {
+            return Ok(self);
+        }
+        Err(Error::Unusable(format!(
+            "SessionDir {}: a process that a handler forks cannot use the sessions of the dbm store; let its parent do so, or take SessionStore file",
+            self.dir.display()
+        )))
     }
 
     fn in_use(&self) -> Result<InUse<'_>> {

@@ -3,6 +3,7 @@
 //! * **load** takes no lock and no copy but the last: it reads a snapshot in the map.
 //! * **update** is a transaction of the one writer there is at a time: it reads, changes and commits within microseconds. Who dies in it
 //!   leaves what was committed before, and the next writer goes on.
+//!   What threads of a process want meanwhile is written by the next of them, in one transaction (`group`).
 //! * **expiry** has an index, changed in the same transaction: cleaning looks at what may have expired, and at nothing else.
 //!
 //! Nothing waits for the disk, except with [`Durability::Machine`]. What is promised: a killed process never damages or loses an acknowledged
@@ -82,7 +83,7 @@ impl DbmStore {
     }
 
     fn environment(&self) -> Result<&Environment> {
-        self.environment.get_or_try_init(|| Environment::of(&self.dir, self.terms)).map(Arc::as_ref)
+        self.environment.get_or_try_init(|| Environment::of(&self.dir, self.terms))?.of_this_process()
     }
 
     /// Whether a change waits for the disk.

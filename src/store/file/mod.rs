@@ -2,6 +2,7 @@
 //!
 //! * **load** takes no lock: one open, one read, the newest valid slot. A slot that is not valid means a writer at work or one
 //!   that died, and a second look under the lock.
+//! * **load to change** leaves the file open for the update that follows.
 //! * **update** takes the lock of the file (flock), makes sure that the file was not replaced meanwhile, and overwrites the older
 //!   slot with one write.
 //! * **growth** beyond the slots writes a new file and renames it over the old one, while it holds the lock of the old one.

@@ -102,7 +102,7 @@ impl<'p> RecordFile<'p> {
     /// That which was kept open when this was loaded, if it was, by this process.
     pub fn kept(path: &'p Path, key: Key, loaded: &'p Blob) -> Option<RecordFile<'p>> {
         let kept: &KeptFile = loaded.kept.as_ref()?.downcast_ref()?;
-        kept.of.is_here().then_some(RecordFile { file: Open::Kept(Lent(&kept.file)), path, key })
+        kept.of.is_here().then(|| RecordFile { file: Open::Kept(Lent(&kept.file)), path, key })
     }
 
     /// Stays open, with what was loaded from it.

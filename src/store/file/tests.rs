@@ -131,6 +131,54 @@ fn what_was_loaded_is_not_read_again_as_long_as_it_is_the_newest() {
     assert_ne!(shown(&store, &loaded).bytes.as_ptr(), loaded.bytes.as_ptr());
 }
 
+/// The files that this process has open below a directory.
+fn open_below(dir: &Path) -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+    open.filter(|path| path.starts_with(dir)).count()
+}
+
+#[test]
+fn what_is_loaded_to_change_stays_open_for_that_and_no_longer() {
+    let (place, store) = store();
+    let dir = place.path().canonicalize().unwrap();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let (looked, loaded) = (store.load(&KEY).unwrap().unwrap(), store.load_to_change(&KEY).unwrap().unwrap());
+    assert_eq!((looked.kept.is_some(), loaded.kept.is_some(), open_below(&dir)), (false, true, 1));
+    // It is not opened again, for its directory is somewhere else.
+    let (sub, away) = (parent(&store.path(&KEY)).to_owned(), place.path().join("away"));
+    std::fs::rename(&sub, &away).unwrap();
+    let update = |loaded: &Blob| store.update_from(&KEY, Some(loaded), Durability::Process, &mut |_| Change::Write(blob(b"y")));
+    assert_eq!(update(&looked).unwrap(), Outcome::Kept);
+    assert_eq!(update(&loaded).unwrap(), Outcome::Written);
+    std::fs::rename(&away, &sub).unwrap();
+    assert_eq!(store.load(&KEY).unwrap(), Some(blob(b"y")));
+    // Others have their turn meanwhile.
+    assert_eq!(write(&store, b"z").unwrap(), Outcome::Written);
+    drop(loaded);
+    assert_eq!(open_below(&dir), 0);
+    assert!(store.load_to_change(&Key([1; 32])).unwrap().is_none());
+    assert_eq!(open_below(&dir), 0);
+}
+
+#[test]
+fn who_may_only_read_a_session_loads_it_to_change_all_the_same() {
+    use rustix::process::Uid;
+    let (place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let path = store.path(&KEY);
+    for (path, mode) in [(place.path(), 0o755), (store.directory(), 0o755), (parent(&path), 0o755), (&path, 0o444)] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let loaded = std::thread::spawn(move || {
+        if rustix::process::geteuid().is_root() {
+            rustix::thread::set_thread_uid(Uid::from_raw(65534)).unwrap(); // of this thread alone
+        }
+        store.load_to_change(&KEY).unwrap().unwrap()
+    });
+    let loaded = loaded.join().unwrap();
+    assert_eq!((loaded.kept.is_some(), loaded), (false, blob(b"x")));
+}
+
 #[test]
 fn links_and_foreign_files_are_not_followed_read_or_deleted() {
     let (place, store) = store();
