@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -30,8 +32,9 @@ fn forked(work: impl FnOnce() -> bool) -> impl FnOnce() -> bool {
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "{}", std::io::Error::last_os_error());
     if child == 0 {
+        let is_done = catch_unwind(AssertUnwindSafe(work)).unwrap_or(false);
         // SAFETY: ends the process, without what the test's own process does at its end.
-        unsafe { libc::_exit(i32::from(!work())) }
+        unsafe { libc::_exit(i32::from(!is_done)) }
     }
     move || {
         let mut status = -1;
@@ -77,7 +80,9 @@ fn a_session_that_was_open_at_a_fork_loses_no_change_of_either_process() {
             let mut one_more = |newest: Option<&Blob>| Change::Write(counter(count(newest.unwrap()) + 1));
             store.update_from(&key(0), Some(&loaded), Durability::Process, &mut one_more)
         };
-        let child = forked(|| matches!(add(), Ok(Outcome::Written)));
+        let (mut start, started) = std::io::pipe().unwrap();
+        let child = forked(|| start.read_exact(&mut [0]).is_ok() && matches!(add(), Ok(Outcome::Written)));
+        (&started).write_all(&[1]).unwrap();
         assert_eq!(add().unwrap(), Outcome::Written);
         assert!(child());
     }

@@ -24,6 +24,13 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (work(), started.elapsed())
 }
 
+/// Those that the children have open.
+fn open_session_files(httpd: &Httpd) -> usize {
+    let open = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let files = httpd.children().into_iter().flat_map(open).filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    files.filter(|path| path.starts_with(httpd.dir())).count()
+}
+
 fn a_client_that_does_not_read_keeps_nobody_waiting(mpm: Mpm) {
     const SIZE: usize = 16 << 20;
     let httpd = Httpd::with(mpm).conf("SessionDir @DIR@").file("big", &"x".repeat(SIZE)).start();
@@ -33,6 +40,7 @@ fn a_client_that_does_not_read_keeps_nobody_waiting(mpm: Mpm) {
             let mut client = begin_session(&httpd);
             let slow = client.clone().begin(&format!("{page}{how}"));
             thread::sleep(Duration::from_millis(300)); // it has begun, and the socket is full
+            assert_eq!(open_session_files(&httpd), 0, "{page}{how}: whoever has many slow clients would run out of descriptors");
             let asked = Instant::now();
             let (response, took) = timed(|| client.get("/notes?incr=session.n"));
             println!("beside a client that does not read: {took:?}");
@@ -53,13 +61,36 @@ fn a_client_that_does_not_read_keeps_nobody_waiting(mpm: Mpm) {
 fn a_flush_gives_the_lease_up_and_later_changes_are_merged(mpm: Mpm) {
     let httpd = Httpd::start(mpm, "SessionDir @DIR@");
     let mut client = begin_session(&httpd);
-    let slow = client.clone().begin("/capi?open=&set_int=a:1&body=10&flush&sleep=600&open=&set_int=b:1");
+    let slow = client.clone().begin("/capi?open=&set_int=a:1&sleep=400&body=10&flush&sleep=600&open=&set_int=b:1");
     thread::sleep(Duration::from_millis(200));
+    assert_eq!(open_session_files(&httpd), 1, "for the change that will come");
+    thread::sleep(Duration::from_millis(400));
+    assert_eq!(open_session_files(&httpd), 0);
     let (response, took) = timed(|| client.get("/capi?open=&get_int=a&set_int=c:1"));
     assert!(took < PROMPT, "{took:?}");
     assert_eq!(response.line("get_int"), "OK 1");
     assert_eq!(slow.finish().lines("open"), ["OK", "OK"]);
     assert_eq!(client.get("/capi?open=&each").line("each"), "OK a=INT b=INT c=INT n=INT");
+}
+
+fn a_session_file_is_open_only_as_long_as_a_change_may_come(mpm: Mpm) {
+    let httpd = Httpd::start(mpm, "SessionDir @DIR@\n<Location /capi/free>\nSessionLock access\n</Location>");
+    let mut client = begin_session(&httpd);
+    let put_aside = if mpm == Mpm::Event { "/capi?open=&get_int=n&suspend=600" } else { "/capi?open=&get_int=n&unlock&sleep=600" };
+    for (open, path) in [
+        (1, "/capi?open=&get_int=n&sleep=600"),
+        (1, "/capi/free?open=&get_int=n&sleep=600"),
+        (0, "/capi?open=read_only&get_int=n&load&sleep=600"),
+        (0, "/capi?open=&get_int=n&unlock&sleep=600"),
+        (0, "/capi?open=&incr=n&save&sleep=600"),
+        (0, put_aside),
+    ] {
+        let slow = client.clone().begin(path);
+        thread::sleep(Duration::from_millis(300));
+        assert_eq!(open_session_files(&httpd), open, "{path}");
+        slow.finish();
+    }
+    assert_eq!(client.get("/capi?open=&get_int=n").line("get_int"), "OK 1");
 }
 
 fn a_sub_request_that_sends_much_gives_the_lease_of_the_page_up(mpm: Mpm) {
@@ -233,6 +264,7 @@ mpm_tests!(
     by_the_clock:
     a_client_that_does_not_read_keeps_nobody_waiting,
     a_flush_gives_the_lease_up_and_later_changes_are_merged,
+    a_session_file_is_open_only_as_long_as_a_change_may_come,
     a_sub_request_that_sends_much_gives_the_lease_of_the_page_up,
     a_small_body_keeps_the_lease_to_the_end,
     files_cgi_programs_and_proxied_requests_do_not_wait,

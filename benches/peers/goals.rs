@@ -64,9 +64,17 @@ pub fn goals(results: &Results) -> Vec<Goal> {
     let mut at_least = |what: &str, limit: f64, measured| {
         all.push(Goal { what: what.into(), limit: Limit::AtLeast(limit), unit: "times", measured });
     };
-    at_least("file: requests/s, as a part of hello's", 0.8, results.ratio("file"));
+    for (what, row, limit) in [
+        ("file: requests/s, as a part of hello's", "file", 0.8),
+        ("memory: requests/s, as a part of hello's", "memory", 0.8),
+        ("dbm: requests/s, as a part of hello's", "dbm", 0.7),
+        ("Redis on a Unix socket: requests/s, as a part of hello's", "redis", 0.35),
+    ] {
+        at_least(what, limit, results.ratio(row));
+    }
     for (what, row, other, limit) in [
         ("file: requests/s, as a part of its floor's", "file", "floor-file", 0.9),
+        ("SQLite: requests/s to hello, as a multiple of mod_session_dbd, SQLite with synchronous = NORMAL", "dbd", "stock-dbd", 1.5),
         ("file: requests/s to hello, as a multiple of PHP files", "file", "php-files", 1.7),
         ("file: requests/s to hello, as a multiple of mod_python FileSession", "file", "python-file", 4.0),
         ("file: requests/s to hello, as a multiple of mod_session_dbd, SQLite with synchronous = FULL", "file", "stock-dbd-synced", 4.0),

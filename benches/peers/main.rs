@@ -32,6 +32,9 @@ use support::Httpd;
 /// A page without a session is loaded once more in a round for so many others: all are compared to it.
 const ROWS_FOR_A_BASE: usize = 7;
 
+/// Each page is loaded so often in a round: what else happens on the machine for a second or two meets half of a figure.
+const LOADS: usize = 2;
+
 struct Options {
     rounds: usize,
     seconds: u64,
@@ -41,7 +44,7 @@ struct Options {
 
 impl Options {
     fn parse(mut words: impl Iterator<Item = String>) -> Options {
-        let mut options = Options { rounds: 9, seconds: 2, words: Vec::new(), is_full: true };
+        let mut options = Options { rounds: 9, seconds: 1, words: Vec::new(), is_full: true };
         while let Some(word) = words.next() {
             let mut number = || words.next().and_then(|number| number.parse::<u64>().ok()).filter(|&n| n > 0);
             match &*word {
@@ -113,7 +116,8 @@ fn order(rows: &[&'static Row], round: usize) -> Vec<&'static Row> {
         true => 1 + rows.iter().filter(|other| other.base == row.name).count() / ROWS_FOR_A_BASE,
         false => 1,
     };
-    let mut all: Vec<_> = rows.iter().flat_map(|&row| std::iter::repeat_n(row, times(row))).collect();
+    let loads = if round == 0 { 1 } else { LOADS };
+    let mut all: Vec<_> = rows.iter().flat_map(|&row| std::iter::repeat_n(row, loads * times(row))).collect();
     fastrand::Rng::with_seed(round as u64).shuffle(&mut all);
     all
 }

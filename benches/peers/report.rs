@@ -2,6 +2,7 @@
 
 use std::iter::zip;
 
+use crate::LOADS;
 use crate::counts::ACKNOWLEDGED;
 use crate::goals::{Limit, goals};
 use crate::measuring::CONNECTIONS;
@@ -30,7 +31,7 @@ number. A session is ten values, 1 kB together. {CONNECTIONS} keep-alive connect
 the C interface with `SessionNotes Off` unless the row says else. Ours and httpd's own modules run on the event MPM, PHP and
 mod_python on prefork. SQLite has write-ahead logging and `synchronous = NORMAL`, in one row `FULL`, which it has unless told otherwise: it waits for the disk at each commit.
 
-Load generator and servers share the machine, so no figure is worth much alone. {rounds} rounds of {seconds} s load all pages, each round in
+Load generator and servers share the machine, so no figure is worth much alone. {rounds} rounds load all pages, each page {LOADS} times for {seconds} s, each round in
 another order. *To hello*, and *CPU*, compare a page to the one without a session of the same server in the same round, and the median
 counts; latencies and requests/s are medians too. *CPU* is user and system time of the server's processes, Redis's own not among them.
 *Instructions* are those of the server's program counted by callgrind, *calls* are system calls counted by strace; both over a script of 200 requests on one

@@ -259,7 +259,8 @@ pub fn end(tree: &mut Tree, request: Request<'_>) {
     release_all(tree, request);
 }
 
-/// Gives every lease back; what changed was stored.
+/// Gives every lease back, and what stores keep for changes; what changed was stored.
 pub fn release_all(tree: &mut Tree, request: Request<'_>) {
+    tree.slots.iter_mut().for_each(|slot| slot.session.let_go());
     tree.leases.held.drain(..).for_each(|held| give_back(held, request));
 }

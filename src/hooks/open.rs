@@ -57,7 +57,8 @@ pub enum Hold {
 /// new session.
 pub fn open(tree: &mut Tree, request: Request<'_>, touch: Touch, hold: Hold) -> Result<usize, OpenError> {
     let exclusive = hold == Hold::Exclusive && lease::is_due(tree, request);
-    let index = slot_of(tree, request, exclusive)?;
+    let purpose = if hold == Hold::Exclusive { Purpose::Change } else { Purpose::Look };
+    let index = slot_of(tree, request, exclusive, purpose)?;
     if hold == Hold::Exclusive {
         hold_known(&mut tree.leases, &mut tree.slots[index], request, exclusive)?;
     }
@@ -70,7 +71,7 @@ pub(super) fn is_serving(request: Request<'_>) -> bool {
 }
 
 /// The slot of the session that the configuration of a request means, as far as anybody met it, else as the store has it.
-pub(super) fn slot_of(tree: &mut Tree, request: Request<'_>, exclusive: bool) -> Result<usize, OpenError> {
+pub(super) fn slot_of(tree: &mut Tree, request: Request<'_>, exclusive: bool, purpose: Purpose) -> Result<usize, OpenError> {
     panic_at("open");
     let known = |tree: &Tree| tree.slots.iter().position(|slot| slot.opened_under == Some(origin(request)));
     let index = match known(tree) {
@@ -86,11 +87,11 @@ pub(super) fn slot_of(tree: &mut Tree, request: Request<'_>, exclusive: bool) ->
                 }
                 Some(index) => {
                     // Somebody looked before the sections of this request were known.
-                    tree.slots[index] = find(&mut tree.leases, request, settings, exclusive)?;
+                    tree.slots[index] = find(&mut tree.leases, request, settings, exclusive, purpose)?;
                     index
                 }
                 None => {
-                    let slot = find(&mut tree.leases, request, settings, exclusive)?;
+                    let slot = find(&mut tree.leases, request, settings, exclusive, purpose)?;
                     tree.enter(slot)
                 }
             };
@@ -131,7 +132,7 @@ pub fn read_under(
     key: Key,
     granted: Option<Granted>,
 ) -> Result<bool, OpenError> {
-    let found = reload(slot, request)?;
+    let found = reload(slot, request, Purpose::Change)?;
     if found && slot.session.key() == Some(&key) {
         slot.leased = Some(key);
         granted.into_iter().for_each(|granted| leases.keep(granted));
@@ -185,8 +186,8 @@ pub fn exists(request: Request<'_>, settings: &Settings, id: &Id) -> Result<bool
 }
 
 /// Reads what the store holds by now; the changes of this request stay. `false`: it is gone.
-pub fn reload(slot: &mut Slot, request: Request<'_>) -> Result<bool, OpenError> {
-    match repository(&slot.settings).reload(&mut slot.session, now()) {
+pub fn reload(slot: &mut Slot, request: Request<'_>, purpose: Purpose) -> Result<bool, OpenError> {
+    match repository(&slot.settings).reload(&mut slot.session, purpose, now()) {
         Ok(()) => {
             slot.reads += 1;
             Ok(true)

@@ -44,7 +44,13 @@ fn presented(request: Request<'_>, settings: &Settings) -> Result<Vec<Presented>
 
 /// Tries what the client presented: the first usable id counts. An exclusive open takes the lease before it reads, where it can tell which;
 /// and once more where the session turns out to be another one.
-pub fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exclusive: bool) -> Result<Box<Slot>, OpenError> {
+pub fn find(
+    leases: &mut Holdings,
+    request: Request<'_>,
+    settings: Settings,
+    exclusive: bool,
+    purpose: Purpose,
+) -> Result<Box<Slot>, OpenError> {
     let presented = presented(request, &settings)?;
     let mut guess = match &presented[..] {
         [only] if exclusive => Some(only.key),
@@ -56,7 +62,6 @@ pub fn find(leases: &mut Holdings, request: Request<'_>, settings: Settings, exc
             Some(key) => lease::take_by_open(leases, request, &settings.place, key)?,
             None => None,
         };
-        let purpose = if exclusive { Purpose::Change } else { Purpose::Look };
         let usable = first_usable(request, &settings, &presented, purpose, first_look)?;
         first_look = false;
         match &usable {

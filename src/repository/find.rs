@@ -48,7 +48,8 @@ impl Live {
 }
 
 impl Repository<'_> {
-    /// The session of an id; `None`: there is none. It is renewed by its next save.
+    /// The session of an id; `None`: there is none. It is renewed by its next save. Until then the store may keep a file open with it
+    /// ([`Session::let_go`]).
     ///
     /// # Errors
     /// The store failed, or the record is damaged.
@@ -68,13 +69,13 @@ impl Repository<'_> {
     ///
     /// # Errors
     /// It is gone, it is damaged, or the store failed.
-    pub fn reload(&self, session: &mut Session, now: Timestamp) -> Result<(), Error> {
+    pub fn reload(&self, session: &mut Session, purpose: Purpose, now: Timestamp) -> Result<(), Error> {
         let id = match (session.phase(), session.id()) {
             (Phase::Gone, _) => return Err(Error::Gone),
             (Phase::Stored(_), Some(id)) => id.clone(),
             _ => return Ok(()),
         };
-        match self.find_at(&id, self.key(&id), Purpose::Change, now)? {
+        match self.find_at(&id, self.key(&id), purpose, now)? {
             Lookup::Live(live) if live.record.incarnation == session.incarnation() => {
                 session.identify(live.id, live.key);
                 session.reloaded(live.record, live.expires);

@@ -128,7 +128,7 @@ fn what_a_request_began_before_the_move_arrives_also_after_the_grace_but_then_it
         let knows = (slow.id() == session.id(), slow.values().get("secret").is_some(), slow.phase() == Phase::Gone);
         assert_eq!(knows, if grace == 0 { (false, false, true) } else { (true, true, false) });
         assert_eq!(slow.id() == old.as_ref(), grace == 0);
-        assert_eq!(ground.sessions().reload(&mut slow, later).is_ok(), grace > 0);
+        assert_eq!(ground.sessions().reload(&mut slow, Purpose::Change, later).is_ok(), grace > 0);
     }
 }
 
@@ -266,7 +266,7 @@ fn of_a_session_that_is_not_stored_there_is_nothing_to_read() {
     let mut new = ground.sessions().blank(NOW);
     ground.sessions().identify(&mut new).unwrap();
     for session in [&mut removed, &mut new] {
-        ground.sessions().reload(session, NOW).unwrap();
+        ground.sessions().reload(session, Purpose::Look, NOW).unwrap();
         session.set("n", Value::Int(2)).unwrap();
         assert_eq!(ground.sessions().save(session, NOW).unwrap(), Saved::Created);
     }

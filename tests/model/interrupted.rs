@@ -42,6 +42,11 @@ impl Store for Interrupted<'_> {
         self.store.load(key)
     }
 
+    fn load_to_change(&self, key: &Key) -> Result<Option<Blob>> {
+        self.step();
+        self.store.load_to_change(key)
+    }
+
     /// Shows what was loaded first, as stores may that know it by its version, and then the newest.
     fn update_from(
         &self,
@@ -54,7 +59,7 @@ impl Store for Interrupted<'_> {
         if self.own.get() != Some(key) {
             self.step();
         }
-        self.store.update(key, durability, change)
+        self.store.update_from(key, loaded, durability, change)
     }
 
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> Result<()> {

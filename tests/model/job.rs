@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mod_session_rs::repository::{Error, Lookup, Regenerated, Repository, Saved, Terms};
+use mod_session_rs::repository::{Error, Lookup, Purpose, Regenerated, Repository, Saved, Terms};
 use mod_session_rs::session::{Id, Key, Move, Session, Timestamp};
 use mod_session_rs::store::{self, Cursor, Store};
 
@@ -111,7 +111,7 @@ impl Job {
             Work::Regenerate(flight, kind) => Outcome::Regenerated(sessions.regenerate(&mut flight.session, *kind, now)),
             Work::Remove(flight) => Outcome::Ended(sessions.remove(&mut flight.session)),
             Work::Invalidate(flight) => Outcome::Ended(sessions.invalidate(&mut flight.session, now)),
-            Work::Reload(flight) => Outcome::Reloaded(sessions.reload(&mut flight.session, now)),
+            Work::Reload(flight) => Outcome::Reloaded(sessions.reload(&mut flight.session, Purpose::Change, now)),
             Work::Sweep => Outcome::Swept(sweep(store, now.minus(LATE))),
         }
     }

@@ -12,6 +12,7 @@ use crate::hooks::open::{self, Hold, Touch};
 use crate::hooks::tree;
 use crate::httpd::ffi::request_rec;
 use crate::httpd::{Request, guard};
+use crate::repository::Purpose;
 use crate::session::session::{Phase, is_user};
 use crate::session::{Id, Move};
 
@@ -91,7 +92,7 @@ unsafe fn parse(id: *const c_char) -> Answer<Id> {
 }
 
 pub unsafe extern "C" fn load(s: Session) -> Status {
-    unsafe { inside(s, |inside| if open::reload(inside.slot, inside.request)? { Ok(()) } else { Err(Status::Gone) }) }.into()
+    unsafe { inside(s, |inside| if open::reload(inside.slot, inside.request, Purpose::Look)? { Ok(()) } else { Err(Status::Gone) }) }.into()
 }
 
 pub unsafe extern "C" fn save(s: Session) -> Status {

@@ -55,6 +55,7 @@ fn give_up(tree: &mut Tree, slot: usize, request: Request<'_>) -> Answer {
         tree.collect(request);
     }
     let saved = commit::save(&mut tree.slots[slot], request, tree.headers_sent, Cause::Asked);
+    tree.slots[slot].session.let_go();
     tree.leases.drop_one(&key, request);
     tree.leases.over = true;
     Ok(saved?)

@@ -21,6 +21,9 @@ impl Store for Meddled<'_> {
     fn load(&self, key: &Key) -> StoreResult<Option<Blob>> {
         self.store.load(key)
     }
+    fn load_to_change(&self, key: &Key) -> StoreResult<Option<Blob>> {
+        self.store.load_to_change(key)
+    }
     fn update_from(
         &self,
         key: &Key,
@@ -31,10 +34,10 @@ impl Store for Meddled<'_> {
         // As stores may that know it by its version.
         loaded.into_iter().for_each(|loaded| drop(change(Some(loaded))));
         if self.done.swap(true, Ordering::Relaxed) {
-            return self.store.update(key, durability, change);
+            return self.store.update_from(key, loaded, durability, change);
         }
         (self.meanwhile)();
-        let outcome = self.store.update(key, durability, change);
+        let outcome = self.store.update_from(key, loaded, durability, change);
         if self.is_mute { Err(crate::store::Error::Unusable("no answer".into())) } else { outcome }
     }
     fn quarantine(&self, key: &Key, is_damaged: &dyn Fn(&Blob) -> bool) -> StoreResult<()> {

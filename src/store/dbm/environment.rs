@@ -26,6 +26,31 @@ pub struct Environment {
     of: Here,
 }
 
+/// All others wait for a transaction: it takes in so many, and records of so many bytes together.
+const MOST: usize = 64;
+const BYTES: usize = 1 << 20;
+
+/// What is left of that.
+struct Room {
+    changes: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn beside(own: &Wanted) -> Room {
+        Room { changes: MOST - 1, bytes: BYTES.saturating_sub(own.size()) }
+    }
+
+    fn takes(&mut self, wanted: &Wanted) -> bool {
+        let fits = self.changes > 0 && self.bytes >= wanted.size();
+        if fits {
+            self.changes -= 1;
+            self.bytes -= wanted.size();
+        }
+        fits
+    }
+}
+
 /// An environment that stays open meanwhile.
 struct InUse<'e>(RwLockReadGuard<'e, Option<Opened>>);
 
@@ -154,10 +179,10 @@ impl Environment {
 
     /// The answer is for the leader.
     fn write_for_all(&self, synced: bool, mut lead: Lead<'_, Wanted, Outcome>) -> Result<Answer<Outcome>> {
-        let mut answers = Vec::new();
+        let (mut room, mut answers) = (Room::beside(lead.own()), Vec::new());
         let done = self.write(synced, PATIENCE, |tables, writer| {
             let answer = |done: Option<Outcome>| done.map_or(Answer::Alone, Answer::Done);
-            lead.gather();
+            lead.gather(|wanted| room.takes(wanted));
             let own = answer(lead.own().write(tables, writer)?);
             answers.clear();
             for wanted in lead.others() {
@@ -172,7 +197,7 @@ impl Environment {
                 Ok(own)
             }
             Err(error @ Error::Locked(..)) => {
-                lead.gather();
+                lead.gather(|_| true);
                 lead.end(std::iter::repeat(Answer::Locked));
                 Err(error)
             }
@@ -203,6 +228,12 @@ impl Environment {
     /// Gives free what killed readers hold.
     pub fn clear_stale_readers(&self) -> Result<()> {
         self.in_use()?.environment.clear_stale_readers().map(drop).map_err(|error| failed(&self.dir, error))
+    }
+
+    /// How many threads wait for others to write what they want.
+    #[cfg(test)]
+    pub fn waiting(&self) -> usize {
+        self.groups.iter().map(Group::waiting).sum()
     }
 
     #[cfg(test)]

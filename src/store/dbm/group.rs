@@ -4,9 +4,6 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A transaction writes what so many want, and the rest wait for the next one: it should end soon.
-const MOST: usize = 64;
-
 /// The threads of a process that want something written, of the kind `W`, and what came of it, of the kind `D`.
 pub struct Group<W, D> {
     state: Mutex<State<W, D>>,
@@ -95,6 +92,11 @@ impl<W, D: Copy> Group<W, D> {
 }
 
 impl<W, D> Group<W, D> {
+    #[cfg(test)]
+    pub fn waiting(&self) -> usize {
+        self.state().waiting.len()
+    }
+
     fn state(&self) -> MutexGuard<'_, State<W, D>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -113,11 +115,11 @@ impl<W, D> Lead<'_, W, D> {
         }
     }
 
-    /// Takes in who waits by now.
-    pub fn gather(&mut self) {
+    /// Takes in who waits by now, in their order, as long as `fits` says so of what they want.
+    pub fn gather(&mut self, mut fits: impl FnMut(&W) -> bool) {
         let mut state = self.group.state();
-        let most = state.waiting.len().min(MOST.saturating_sub(self.others.len()));
-        self.others.extend(state.waiting.drain(..most));
+        let end = state.waiting.iter().position(|waiting| !fits(&waiting.wanted)).unwrap_or(state.waiting.len());
+        self.others.extend(state.waiting.drain(..end));
     }
 
     pub fn others(&self) -> impl ExactSizeIterator<Item = &W> {
@@ -152,7 +154,6 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_secs(20);
-    const SHORT: Duration = Duration::from_millis(50);
 
     fn answered(joined: Joined<'_, u32, u32>) -> Answer<u32> {
         match joined {
@@ -176,14 +177,14 @@ mod tests {
     /// Until so many wait.
     fn wait_for(group: &Group<u32, u32>, waiting: usize) {
         let since = Instant::now();
-        while group.state().waiting.len() < waiting {
+        while group.waiting() < waiting {
             assert!(since.elapsed() < LONG);
             sleep(Duration::from_millis(1));
         }
     }
 
     #[test]
-    fn all_that_wait_are_taken_in_and_each_learns_what_became_of_his_own() {
+    fn those_that_fit_are_taken_in_and_each_learns_what_became_of_his_own() {
         let group = Group::default();
         scope(|scope| {
             let mut leader = lead(&group, 0);
@@ -194,15 +195,19 @@ mod tests {
                     // One of the rest goes on, for those that are left.
                     Joined::Leads(mut lead) => {
                         assert_eq!(*lead.own(), n);
-                        lead.gather();
-                        assert_eq!(lead.others().len(), 100 - MOST - 1);
+                        lead.gather(|_| true);
+                        assert_eq!(lead.others().len(), 100 - 64 - 1);
                         end(lead);
                     }
                 });
             }
             wait_for(&group, 100);
-            leader.gather();
-            assert_eq!(leader.others().len(), MOST);
+            let mut room = 64;
+            leader.gather(|_| {
+                room -= 1;
+                room >= 0
+            });
+            assert_eq!(leader.others().len(), 64);
             end(leader);
         });
     }
@@ -216,7 +221,7 @@ mod tests {
             wait_for(&group, 1);
             let panics = std::panic::AssertUnwindSafe(move || {
                 let mut leader = leader;
-                leader.gather();
+                leader.gather(|_| true);
                 panic!("on purpose");
             });
             assert!(std::panic::catch_unwind(panics).is_err());
@@ -227,15 +232,17 @@ mod tests {
 
     #[test]
     fn whom_nobody_begins_to_write_gives_up_and_who_is_being_written_waits() {
+        const PATIENCE: Duration = Duration::from_secs(2);
         let group = Group::default();
         scope(|scope| {
             let mut leader = lead(&group, 0);
-            let taken = scope.spawn(|| answered(group.join(1, SHORT)));
+            let taken = scope.spawn(|| answered(group.join(1, PATIENCE)));
             wait_for(&group, 1);
-            leader.gather();
+            leader.gather(|_| true);
             let since = Instant::now();
-            assert_eq!(answered(group.join(2, SHORT)), Answer::Locked);
-            assert!(since.elapsed() >= SHORT);
+            assert_eq!(answered(group.join(2, PATIENCE)), Answer::Locked);
+            assert!(since.elapsed() >= PATIENCE);
+            sleep(PATIENCE / 4);
             assert!(!taken.is_finished());
             leader.end([Answer::Done(7)]);
             assert_eq!(taken.join().unwrap(), Answer::Done(7));
@@ -254,7 +261,7 @@ mod tests {
                     for n in thread * 2000..(thread + 1) * 2000 {
                         match group.join(n, LONG) {
                             Joined::Leads(mut lead) => {
-                                lead.gather();
+                                lead.gather(|_| true);
                                 let all: Vec<u32> = lead.others().copied().collect();
                                 let mut written = written.try_lock().expect("one at a time leads");
                                 written.extend(&all);

@@ -33,6 +33,14 @@ pub enum Wanted {
 }
 
 impl Wanted {
+    /// Bytes of the record that it writes.
+    pub fn size(&self) -> usize {
+        match self {
+            Wanted::Create(_, blob) | Wanted::Change(_, _, Change::Write(blob) | Change::Replace(blob)) => blob.bytes.len(),
+            Wanted::Change(_, _, Change::Keep | Change::Delete) => 0,
+        }
+    }
+
     /// `None`: the newest has another version, or there is nothing.
     pub fn write(&self, tables: Tables, writer: &mut RwTxn<'_>) -> heed::Result<Option<Outcome>> {
         match self {

@@ -76,7 +76,7 @@ impl FileStore {
     fn open_locked<'p>(&self, path: &'p Path, key: &Key, loaded: Option<&'p Blob>) -> Result<Option<RecordFile<'p>>> {
         if let Some(kept) = loaded.and_then(|loaded| RecordFile::kept(path, *key, loaded)) {
             kept.lock()?;
-            if kept.is_linked()? {
+            if kept.is_in_place()? {
                 return Ok(Some(kept));
             }
         }
@@ -257,7 +257,7 @@ impl Store for FileStore {
             Err(error) => matches!(error, Error::Corrupt(_)),
         };
         if damaged && is_ours(&file.metadata()?) {
-            sweep::put_aside(&path)?;
+            file.put_aside(&sweep::corrupt_name(&path))?;
         }
         Ok(())
     }

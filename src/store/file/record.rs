@@ -1,6 +1,7 @@
 //! One open session file.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fs::{File, Metadata, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
-use rustix::fs::{AtFlags, FlockOperation, OFlags, StatxFlags, fstat, statx};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, StatxFlags, fchmod, fstat, rename, statx};
 use rustix::io::{Errno, pread, retry_on_intr};
 
 use super::format::{FIRST_READ, Found, HEADER, Header, SLOT_HEAD, SlotHead, SlotState, capacity_for};
@@ -27,32 +28,27 @@ pub enum Access {
 }
 
 pub struct RecordFile<'p> {
-    file: Open<'p>,
+    file: Arc<OpenFile>,
     path: &'p Path,
     key: Key,
+    is_locked: Cell<bool>,
 }
 
-enum Open<'p> {
-    /// For one operation: it is closed behind it, and with it ends a lock.
-    Now(File),
-    /// Since it was loaded.
-    Kept(Lent<'p>),
-}
-
-/// Gives its lock back: a process that was forked meanwhile has it open too, so to close it would not.
-struct Lent<'p>(&'p File);
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        let _ = rustix::fs::flock(self.0, FlockOperation::Unlock);
-    }
-}
-
-/// The file that a blob was loaded from, still open.
-struct KeptFile {
+/// It may stay open with a blob that was loaded from it.
+struct OpenFile {
     file: File,
+    key: Key,
     /// Two processes with one open file would not keep each other off.
     of: Here,
+}
+
+/// A lock is given back by name: a process that was forked meanwhile has the file open too, so to close it here would not do.
+impl Drop for RecordFile<'_> {
+    fn drop(&mut self) {
+        if self.is_locked.get() {
+            let _ = rustix::fs::flock(self.file(), FlockOperation::Unlock);
+        }
+    }
 }
 
 /// Room for a first read, on the stack: what is larger than a kilobyte takes the allocator long.
@@ -96,29 +92,24 @@ impl<'p> RecordFile<'p> {
             Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => open(OFlags::empty()),
             other => other,
         };
-        Ok(RecordFile { file: Open::Now(file?), path, key })
+        let file = OpenFile { file: file?, key, of: Here::mark() };
+        Ok(RecordFile { file: Arc::new(file), path, key, is_locked: Cell::new(false) })
     }
 
-    /// That which was kept open when this was loaded, if it was, by this process.
-    pub fn kept(path: &'p Path, key: Key, loaded: &'p Blob) -> Option<RecordFile<'p>> {
-        let kept: &KeptFile = loaded.kept.as_ref()?.downcast_ref()?;
-        kept.of.is_here().then(|| RecordFile { file: Open::Kept(Lent(&kept.file)), path, key })
+    /// That which stayed open when this was loaded, if it did, in this process.
+    pub fn kept(path: &'p Path, key: Key, loaded: &Blob) -> Option<RecordFile<'p>> {
+        let file: Arc<OpenFile> = Arc::clone(loaded.kept.as_ref()?).downcast().ok()?;
+        let is_usable = file.key == key && file.of.is_here();
+        is_usable.then_some(RecordFile { file, path, key, is_locked: Cell::new(false) })
     }
 
-    /// Stays open, with what was loaded from it.
-    pub fn keep(self, blob: Blob) -> Blob {
-        let kept: Option<Kept> = match self.file {
-            Open::Now(file) => Some(Arc::new(KeptFile { file, of: Here::mark() })),
-            Open::Kept(_) => None,
-        };
-        Blob { kept, ..blob }
+    /// Has it stay open with what was loaded from it.
+    pub fn keep(&self, blob: Blob) -> Blob {
+        Blob { kept: Some(Arc::clone(&self.file) as Kept), ..blob }
     }
 
     fn file(&self) -> &File {
-        match &self.file {
-            Open::Now(file) => file,
-            Open::Kept(lent) => lent.0,
-        }
+        &self.file.file
     }
 
     /// Writes a complete new file. It has its final size from the beginning, so that a truncated one is noticed.
@@ -142,11 +133,27 @@ impl<'p> RecordFile<'p> {
 
     /// `false`: replaced or deleted since it was opened.
     pub fn is_linked(&self) -> Result<bool> {
+        self.linked_and_mode().map(|(is_linked, _)| is_linked)
+    }
+
+    /// The same of one that was open for long: it may have been put aside too.
+    pub fn is_in_place(&self) -> Result<bool> {
+        self.linked_and_mode().map(|(is_linked, mode)| is_linked && mode & Mode::WUSR.bits() != 0)
+    }
+
+    fn linked_and_mode(&self) -> Result<(bool, u32)> {
         // Nothing else is asked for: to be asked when a file was changed has the kernel write a new time to the disk with the next change.
-        let is_linked = statx(self.file(), c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK).map(|found| found.stx_nlink > 0);
+        let asked = statx(self.file(), c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK | StatxFlags::MODE);
+        let found = asked.map(|found| (found.stx_nlink > 0, found.stx_mode.into()));
         // An old kernel, or a sandbox.
-        let is_linked = is_linked.or_else(|_| fstat(self.file()).map(|found| found.st_nlink > 0));
-        is_linked.map_err(|errno| self.io(errno.into()))
+        let found = found.or_else(|_| fstat(self.file()).map(|found| (found.st_nlink > 0, found.st_mode)));
+        found.map_err(|errno| self.io(errno.into()))
+    }
+
+    /// Takes it out of the way, for inspection. The caller has the lock. Whoever has it open learns of it by its mode.
+    pub fn put_aside(&self, to: &Path) -> Result<()> {
+        let aside = fchmod(self.file(), Mode::RUSR).and_then(|()| rename(self.path, to));
+        aside.map_err(|errno| self.io(errno.into()))
     }
 
     /// The beginning of the file, and in most cases all of it.
@@ -180,7 +187,10 @@ impl<'p> RecordFile<'p> {
 
     fn wait_for(&self, operation: FlockOperation) -> Result<()> {
         match flock::wait_for(self.file(), operation, LOCK_PATIENCE) {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                self.is_locked.set(true);
+                Ok(())
+            }
             Ok(false) => Err(Error::Locked(self.path.to_owned(), LOCK_PATIENCE)),
             Err(errno) => Err(self.io(errno.into())),
         }
@@ -188,7 +198,10 @@ impl<'p> RecordFile<'p> {
 
     pub fn try_lock(&self) -> Result<bool> {
         match rustix::fs::flock(self.file(), FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.is_locked.set(true);
+                Ok(true)
+            }
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(errno) => Err(self.io(errno.into())),
         }

@@ -213,7 +213,7 @@ fn sweep_record(path: &Path, key: Key, order: &mut Order<'_>, done: &mut Sweep) 
             done.deleted += 1;
         }
         Err(error @ Error::Corrupt(_)) if is_ours(&file.metadata()?) => {
-            put_aside(path)?;
+            file.put_aside(&corrupt_name(path))?;
             done.corrupt += 1;
             done.damage.get_or_insert_with(|| error.to_string());
         }
@@ -221,11 +221,6 @@ fn sweep_record(path: &Path, key: Key, order: &mut Order<'_>, done: &mut Sweep) 
         Err(error) => return Err(error),
     }
     Ok(())
-}
-
-/// Takes a damaged record out of the way, for inspection. The caller holds its lock.
-pub fn put_aside(path: &Path) -> Result<()> {
-    std::fs::rename(path, corrupt_name(path)).map_err(|error| Error::Io(path.to_owned(), error))
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -160,6 +160,24 @@ fn what_is_loaded_to_change_stays_open_for_that_and_no_longer() {
     assert_eq!(open_below(&dir), 0);
 }
 
+/// The renamed file is linked still.
+#[test]
+fn a_change_does_not_go_into_a_file_that_was_put_aside_since_it_was_loaded() {
+    for bytes in [&b"y"[..], &[7; 9000]] {
+        let (_place, store) = store();
+        store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+        let loaded = store.load_to_change(&KEY).unwrap().unwrap();
+        store.quarantine(&KEY, &|_| true).unwrap();
+        let mut shown = false;
+        let done = store.update_from(&KEY, Some(&loaded), Durability::Process, &mut |newest| {
+            shown |= newest.is_some();
+            Change::Write(blob(bytes))
+        });
+        assert_eq!((done.unwrap(), shown), (Outcome::Kept, false));
+        assert_eq!(store.load(&KEY).unwrap(), None);
+    }
+}
+
 #[test]
 fn who_may_only_read_a_session_loads_it_to_change_all_the_same() {
     use rustix::process::Uid;
