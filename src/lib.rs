@@ -3,12 +3,13 @@
 //! Folders are roles, and arrows point inward:
 //!
 //! * [`session`] - the domain: values, changes, records, cookies. Pure.
-//! * [`store`] - where records live. Knows keys and bytes only. Needs `session`, `here`, `lmdb`, `robust`.
+//! * [`store`] - where records live. Knows keys and bytes only. Needs `session`, `here`, `lmdb`, `robust`, `room`.
 //! * [`repository`] - finding, saving, moving and ending sessions in a store. Needs `session` and `store`.
 //! * [`lock`] - leases and the pool of mutexes. Knows hashes and deadlines only. Needs `httpd`.
 //! * `here` - whether code runs in the process that began it. Knows nothing of sessions.
 //! * `lmdb` - opening LMDB, where that is unsafe. Knows nothing of sessions.
-//! * `robust` - a mutex of several processes, in a file. Knows nothing of sessions.
+//! * `robust` - a mutex of several processes, in a file. Knows nothing of sessions. Needs `room`.
+//! * `room` - room on the disk for a file that is going to be mapped. Knows nothing of sessions.
 //! * `httpd` - safe wrappers over httpd and APR. Knows nothing of sessions.
 //! * `config` - what the directives say. Needs `httpd`, `session`, `store`, `repository`.
 //! * `hooks` - what happens when: start, open, commit. Needs all of the above.
@@ -41,6 +42,7 @@ mod module;
 pub mod repository;
 #[cfg(feature = "dbm")]
 mod robust;
+mod room;
 pub mod session;
 pub mod store;
 #[cfg(test)]

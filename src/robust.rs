@@ -5,14 +5,15 @@
 use std::fs::File;
 use std::io;
 use std::marker::PhantomData;
-use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use libc::{c_int, pthread_mutex_t};
 use memmap2::{MmapOptions, MmapRaw};
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::room::reserve;
 
 pub struct Mutex {
     map: MmapRaw,
@@ -50,7 +51,7 @@ impl Mutex {
     /// # Errors
     /// The file can be neither locked nor mapped, or the disk is full.
     pub fn in_file(file: File, patience: Duration) -> io::Result<Option<Mutex>> {
-        set_room_aside(&file)?;
+        reserve(&file, size_of::<Shared>() as u64)?;
         let map = MmapOptions::new().len(size_of::<Shared>()).map_raw(&file)?;
         let mutex = Mutex { map, in_use: file };
         let since = Instant::now();
@@ -142,19 +143,6 @@ impl Drop for Held<'_> {
         // SAFETY: this thread has it, for `Held` goes to no other.
         let code = unsafe { libc::pthread_mutex_unlock(self.mutex.raw()) };
         debug_assert_eq!(code, 0);
-    }
-}
-
-/// On the disk: to touch what has no room there is a deadly signal.
-fn set_room_aside(file: &File) -> io::Result<()> {
-    let wanted = size_of::<Shared>() as u64;
-    match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, wanted)) {
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-            let found = file.metadata()?.len();
-            let missing = vec![0; usize::try_from(wanted.saturating_sub(found)).unwrap_or(0)];
-            file.write_all_at(&missing, found)
-        }
-        other => Ok(other?),
     }
 }
 

@@ -81,7 +81,7 @@ const fn base(place: Place, name: &'static str, what: &'static str, conf: &'stat
     Row { place, base: name, ..reads(name, what, conf) }
 }
 
-pub const ROWS: [Row; 34] = [
+pub const ROWS: [Row; 36] = [
     base(Place::Ours, "hello", "hello: no session", "SetHandler hello\nSession Off"),
     floor("floor-file", "floor: open, flock, fstat, pread, pwrite, close in C", "SetHandler floor\nSession Off"),
     floor("floor-lmdb", "floor: LMDB get and put in one transaction in C", "SetHandler floor-lmdb\nSession Off"),
@@ -115,6 +115,12 @@ pub const ROWS: [Row; 34] = [
     ours("file-stock", "file, stock interface", "SetHandler count-stock"),
     ours("file-signed", "file, signed cookie", "SetHandler count\nSessionSecret 0123456789abcdef0123456789abcdef"),
     ours("file-sealed", "file, sealed", "SetHandler count\nSessionEncrypt On"),
+    ours("file-synced", "file, SessionSync On", "SetHandler count\nSessionSync On"),
+    mapped(ours(
+        "dbm-synced",
+        "dbm, SessionSync On",
+        "SetHandler count\nSessionDir @ROOT@/dbm-synced\nSessionStore dbm\nSessionIdCookie dbm-synced\nSessionSync On",
+    )),
     base(Place::Ours, "static-off", "a static file, Session Off", "Alias @ROOT@/htdocs/page.txt\nSession Off\nSessionNotes On"),
     Row { base: "static-off", ..reads("static", "a static file, Session On", "Alias @ROOT@/htdocs/page.txt\nSessionNotes On") },
     base(Place::Stock, "stock-hello", "hello: no session, stock modules loaded", "SetHandler hello"),

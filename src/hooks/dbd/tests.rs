@@ -157,6 +157,8 @@ fn statements_are_prepared_anew_when_the_database_has_forgotten_them() {
             CONNECTION.with_borrow_mut(|kept| kept.as_mut().unwrap().1.raw.command(c"DEALLOCATE ALL"));
             assert_eq!(count(&store), 5);
         }
+        // Signals are blocked as long as a connection is in use, also for the servers that are started meanwhile.
+        CONNECTION.take();
     }
 }
 

@@ -5,8 +5,8 @@ use crate::session::value::tests::any_value;
 
 /// What the walk makes of one value, beside what the reader makes of it.
 fn both(bytes: &[u8]) -> (Option<usize>, Option<usize>) {
-    let mut walk = Walk { bytes, at: 0 };
-    let walked = walk.skip(MAX_DEPTH).ok().filter(|_| walk.at == bytes.len());
+    let mut walk = Walk::from(bytes, 0);
+    let walked = walk.skip(MAX_DEPTH).ok().filter(|_| walk.at() == bytes.len());
     (walked, Value::from_msgpack(bytes).ok().map(|value| value.weight()))
 }
 

@@ -7,11 +7,12 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{self, AtFlags, FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{self, AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 
 use super::layout::Geometry;
+use crate::room::reserve;
 use crate::store::{Error, Result};
 
 pub const NAME: &str = "sessions.mem";
@@ -166,24 +167,6 @@ fn lock(file: impl AsFd, patience: Duration) -> std::result::Result<(), Errno> {
             Err(Errno::WOULDBLOCK) if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
             done => return done,
         }
-    }
-}
-
-/// Zeroes for which there is room whatever happens.
-fn reserve(file: &File, bytes: u64) -> std::io::Result<()> {
-    match rustix::io::retry_on_intr(|| fs::fallocate(file, FallocateFlags::empty(), 0, bytes)) {
-        // A file system that cannot promise it, but may keep it.
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-            let zeroes = vec![0; 1 << 20];
-            let mut at = 0;
-            while at < bytes {
-                let piece = zeroes.len().min(usize::try_from(bytes - at).unwrap_or(usize::MAX));
-                file.write_all_at(&zeroes[..piece], at)?;
-                at += piece as u64;
-            }
-            Ok(())
-        }
-        other => other.map_err(Into::into),
     }
 }
 
