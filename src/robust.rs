@@ -51,16 +51,18 @@ impl Mutex {
     /// # Errors
     /// The file can be neither locked nor mapped, or the disk is full.
     pub fn in_file(file: File, patience: Duration) -> io::Result<Option<Mutex>> {
-        reserve(&file, size_of::<Shared>() as u64)?;
         let map = MmapOptions::new().len(size_of::<Shared>()).map_raw(&file)?;
         let mutex = Mutex { map, in_use: file };
         let since = Instant::now();
         loop {
             if flocked(&mutex.in_use, FlockOperation::NonBlockingLockExclusive)? {
+                reserve(&mutex.in_use, size_of::<Shared>() as u64)?;
                 mutex.make()?;
             }
             if flocked(&mutex.in_use, FlockOperation::NonBlockingLockShared)? {
-                if mutex.made().load(Ordering::Acquire) == MADE {
+                // Of whoever has it with another layout, it may be shorter than what is mapped.
+                let is_whole = mutex.in_use.metadata()?.len() >= size_of::<Shared>() as u64;
+                if is_whole && mutex.made().load(Ordering::Acquire) == MADE {
                     return Ok(Some(mutex));
                 }
                 flock(&mutex.in_use, FlockOperation::Unlock)?; // whoever was about to make it has died

@@ -74,16 +74,21 @@ fn a_flush_gives_the_lease_up_and_later_changes_are_merged(mpm: Mpm) {
 }
 
 fn a_session_file_is_open_only_as_long_as_a_change_may_come(mpm: Mpm) {
-    let httpd = Httpd::start(mpm, "SessionDir @DIR@\n<Location /capi/free>\nSessionLock access\n</Location>");
+    let sections = "<Location /capi/free>\nSessionLock access\n</Location>\n<Location /capi/quiet>\nSessionNotes Off\n</Location>";
+    let httpd = Httpd::start(mpm, &format!("SessionDir @DIR@\n{sections}"));
     let mut client = begin_session(&httpd);
-    let put_aside = if mpm == Mpm::Event { "/capi?open=&get_int=n&suspend=600" } else { "/capi?open=&get_int=n&unlock&sleep=600" };
+    let put_aside = if mpm == Mpm::Event { "suspend=600" } else { "unlock&sleep=600" };
     for (open, path) in [
         (1, "/capi?open=&get_int=n&sleep=600"),
         (1, "/capi/free?open=&get_int=n&sleep=600"),
+        (1, "/capi/quiet?open=&get_int=n&sleep=600"),
+        (0, "/capi/quiet?open=read_only&get_int=n&sleep=600"),
         (0, "/capi?open=read_only&get_int=n&load&sleep=600"),
         (0, "/capi?open=&get_int=n&unlock&sleep=600"),
+        (0, "/capi/free?open=&get_int=n&unlock&sleep=600"),
         (0, "/capi?open=&incr=n&save&sleep=600"),
-        (0, put_aside),
+        (0, &format!("/capi?open=&get_int=n&{put_aside}")),
+        (0, &format!("/capi/free?open=&get_int=n&{put_aside}")),
     ] {
         let slow = client.clone().begin(path);
         thread::sleep(Duration::from_millis(300));
@@ -215,6 +220,10 @@ fn a_handshake_that_a_handler_of_ours_answers_takes_no_lease(mpm: Mpm) {
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
     while_held(&client, |client| assert_eq!(client.get_with("/capi?open=&set_int=m:1&save", &handshake).line("save"), "OK"));
+    let tunnel = client.clone().begin_with("/capi?open=&get_int=n&sleep=600", &handshake);
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(open_session_files(&httpd), 0, "it may last for hours");
+    tunnel.finish();
     // An ordinary request waits, whatever it says it could become.
     let h2c = [("Connection", "Upgrade"), ("Upgrade", "h2c")];
     let form: &[u8] = b"coupon=1";

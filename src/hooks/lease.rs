@@ -111,10 +111,13 @@ fn give_back(mut held: Held, request: Request<'_>) {
 /// Whether a read-write open by a request is to take a lease: it comes from a content handler, and the tree has none.
 pub fn is_due(tree: &Tree, request: Request<'_>) -> bool {
     let mode = request.dir_config::<Config>().and_then(|config| config.lock).unwrap_or_default();
-    mode == LockMode::Request
-        && !tree.ended
+    mode == LockMode::Request && !tree.leases.held.iter().any(|held| held.by_open) && is_before_commit(tree, request)
+}
+
+/// Whether a content handler is at work that comes to a commit, soon.
+pub fn is_before_commit(tree: &Tree, request: Request<'_>) -> bool {
+    !tree.ended
         && !tree.leases.over
-        && !tree.leases.held.iter().any(|held| held.by_open)
         && request.state::<State>().is_some_and(|state| state.is_serving.load(Ordering::Relaxed))
         && !is_tunnel(request.root())
 }

@@ -57,7 +57,8 @@ pub enum Hold {
 /// new session.
 pub fn open(tree: &mut Tree, request: Request<'_>, touch: Touch, hold: Hold) -> Result<usize, OpenError> {
     let exclusive = hold == Hold::Exclusive && lease::is_due(tree, request);
-    let purpose = if hold == Hold::Exclusive { Purpose::Change } else { Purpose::Look };
+    let changes = exclusive || (hold == Hold::Exclusive && lease::is_before_commit(tree, request));
+    let purpose = if changes { Purpose::Change } else { Purpose::Look };
     let index = slot_of(tree, request, exclusive, purpose)?;
     if hold == Hold::Exclusive {
         hold_known(&mut tree.leases, &mut tree.slots[index], request, exclusive)?;

@@ -153,7 +153,9 @@ pub fn lock<'t>(of: &'t Locked, request: Request<'t>) -> Result<Guard<'t>, Broke
 /// After a panic: what the tree holds back from others is given up; the rest is not trusted.
 pub fn abandon(of: &Locked) {
     if let Err(poisoned) = of.tree.lock() {
-        poisoned.into_inner().leases = Holdings::default();
+        let mut tree = poisoned.into_inner();
+        tree.leases = Holdings::default();
+        tree.slots.iter_mut().for_each(|slot| slot.session.let_go());
     }
 }
 

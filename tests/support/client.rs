@@ -83,8 +83,12 @@ impl Client {
 
     /// Sends a request over a connection of its own and comes back at once.
     pub fn begin(&mut self, path: &str) -> Pending {
+        self.begin_with(path, &[])
+    }
+
+    pub fn begin_with(&mut self, path: &str, headers: &[(&str, &str)]) -> Pending {
         self.connection = None;
-        self.send("GET", path, &[], b"").unwrap_or_else(|error| panic!("GET {path}: {error}"))
+        self.send("GET", path, headers, b"").unwrap_or_else(|error| panic!("GET {path}: {error}"))
     }
 
     /// As `begin`, with a body.

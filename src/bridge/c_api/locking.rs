@@ -48,6 +48,12 @@ pub unsafe extern "C" fn unlock(s: Session) -> Status {
 
 /// The session may have another key by now, or none: the lease is that of the key it was read under.
 fn give_up(tree: &mut Tree, slot: usize, request: Request<'_>) -> Answer {
+    let answer = give_lease_up(tree, slot, request);
+    tree.slots[slot].session.let_go();
+    answer
+}
+
+fn give_lease_up(tree: &mut Tree, slot: usize, request: Request<'_>) -> Answer {
     let Some(key) = tree.slots[slot].leased.filter(|key| tree.leases.holds(key)) else {
         return if tree.slots[slot].settings.lock == LockMode::None { Err(Status::Off) } else { Ok(()) };
     };
@@ -55,7 +61,6 @@ fn give_up(tree: &mut Tree, slot: usize, request: Request<'_>) -> Answer {
         tree.collect(request);
     }
     let saved = commit::save(&mut tree.slots[slot], request, tree.headers_sent, Cause::Asked);
-    tree.slots[slot].session.let_go();
     tree.leases.drop_one(&key, request);
     tree.leases.over = true;
     Ok(saved?)

@@ -26,26 +26,20 @@ pub struct Environment {
     of: Here,
 }
 
-/// All others wait for a transaction: it takes in so many, and records of so many bytes together.
-const MOST: usize = 64;
-const BYTES: usize = 1 << 20;
-
-/// What is left of that.
+/// What a transaction takes in beside the leader's own, for all others wait for it. The first always fits, so that nobody is passed over.
 struct Room {
     changes: usize,
     bytes: usize,
 }
 
 impl Room {
-    fn beside(own: &Wanted) -> Room {
-        Room { changes: MOST - 1, bytes: BYTES.saturating_sub(own.size()) }
-    }
+    const EMPTY: Room = Room { changes: 63, bytes: 1 << 20 };
 
     fn takes(&mut self, wanted: &Wanted) -> bool {
-        let fits = self.changes > 0 && self.bytes >= wanted.size();
+        let fits = self.changes > 0 && self.bytes > 0;
         if fits {
             self.changes -= 1;
-            self.bytes -= wanted.size();
+            self.bytes = self.bytes.saturating_sub(wanted.size());
         }
         fits
     }
@@ -179,7 +173,7 @@ impl Environment {
 
     /// The answer is for the leader.
     fn write_for_all(&self, synced: bool, mut lead: Lead<'_, Wanted, Outcome>) -> Result<Answer<Outcome>> {
-        let (mut room, mut answers) = (Room::beside(lead.own()), Vec::new());
+        let (mut room, mut answers) = (Room::EMPTY, Vec::new());
         let done = self.write(synced, PATIENCE, |tables, writer| {
             let answer = |done: Option<Outcome>| done.map_or(Answer::Alone, Answer::Done);
             lead.gather(|wanted| room.takes(wanted));

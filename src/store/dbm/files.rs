@@ -1,5 +1,6 @@
 //! The files of an environment: whose they are, whether they are still there, how long they have to be.
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -12,6 +13,7 @@ use super::gate;
 use super::trouble::failed;
 use super::{Error, Result};
 use crate::lmdb;
+use crate::room::reserve;
 use crate::store::directory::MARKER;
 use crate::store::file::is_ours;
 
@@ -92,12 +94,9 @@ pub fn set_room_aside(lock: &Path, readers: u32) -> Result<Room> {
     let found = fstat(&file).map_err(io)?;
     let wanted = (u64::from(readers) + 1) * SLOT + HEAD;
     let size = if found.st_size == 0 { wanted } else { found.st_size.cast_unsigned() };
-    let allocated = |how, size| match fallocate(&file, how, 0, size) {
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
-        other => other,
-    };
-    allocated(FallocateFlags::empty(), size).map_err(io)?;
-    let is_more = size < wanted && allocated(FallocateFlags::KEEP_SIZE, wanted).is_ok();
+    let file = File::from(file);
+    reserve(&file, size).map_err(|error| Error::Io(lock.to_owned(), error))?;
+    let is_more = size < wanted && fallocate(&file, FallocateFlags::KEEP_SIZE, 0, wanted).is_ok();
     let places = (if is_more { wanted } else { size }).saturating_sub(HEAD) / SLOT;
     let readers = u32::try_from(places).unwrap_or(u32::MAX).clamp(1, readers);
     Ok(Room { readers, file: (found.st_dev, found.st_ino) })

@@ -256,7 +256,7 @@ impl Store for FileStore {
             Ok(newest) => is_damaged(&newest.blob),
             Err(error) => matches!(error, Error::Corrupt(_)),
         };
-        if damaged && is_ours(&file.metadata()?) {
+        if damaged && is_ours(&file.metadata()?) && file.is_under_its_name()? {
             file.put_aside(&sweep::corrupt_name(&path))?;
         }
         Ok(())

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fs::{File, Metadata, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,10 +151,21 @@ impl<'p> RecordFile<'p> {
         found.map_err(|errno| self.io(errno.into()))
     }
 
-    /// Takes it out of the way, for inspection. The caller has the lock. Whoever has it open learns of it by its mode.
+    /// Whether its name leads to it still.
+    pub fn is_under_its_name(&self) -> Result<bool> {
+        let mine = self.metadata()?;
+        match std::fs::symlink_metadata(self.path) {
+            Ok(found) => Ok((found.dev(), found.ino()) == (mine.dev(), mine.ino())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(self.io(error)),
+        }
+    }
+
+    /// Takes it out of the way, for inspection. The caller has the lock.
     pub fn put_aside(&self, to: &Path) -> Result<()> {
-        let aside = fchmod(self.file(), Mode::RUSR).and_then(|()| rename(self.path, to));
-        aside.map_err(|errno| self.io(errno.into()))
+        rename(self.path, to).map_err(|errno| self.io(errno.into()))?;
+        let _ = fchmod(self.file(), Mode::RUSR); // so whoever has it open for a change learns of it
+        Ok(())
     }
 
     /// The beginning of the file, and in most cases all of it.

@@ -203,7 +203,7 @@ fn sweep_record(path: &Path, key: Key, order: &mut Order<'_>, done: &mut Sweep) 
         Err(error) => return Err(error),
     }
     // Whoever holds it is using the session, or has just replaced it.
-    if !file.try_lock()? || !file.is_linked()? {
+    if !file.try_lock()? || !file.is_under_its_name()? {
         return Ok(());
     }
     match file.newest(None) {

@@ -178,6 +178,40 @@ fn a_change_does_not_go_into_a_file_that_was_put_aside_since_it_was_loaded() {
     }
 }
 
+/// Two who meet the same damage: the second waits for the lock of the first.
+#[test]
+fn what_came_in_the_place_of_a_damaged_file_is_not_put_aside_with_it() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"damaged"), Durability::Process).unwrap();
+    let path = store.path(&KEY);
+    let first = RecordFile::open(&path, KEY, Access::Write).unwrap();
+    first.lock().unwrap();
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| store.quarantine(&KEY, &|_| true));
+        std::thread::sleep(Duration::from_millis(200));
+        first.put_aside(&sweep::corrupt_name(&path)).unwrap();
+        store.create(&KEY, &blob(b"new"), Durability::Process).unwrap();
+        drop(first);
+        second.join().unwrap().unwrap();
+    });
+    assert_eq!(store.load(&KEY).unwrap(), Some(blob(b"new")));
+}
+
+/// A process that was forked has the file open too.
+#[test]
+fn a_lock_ends_with_the_operation_also_where_the_file_stays_open_elsewhere() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let path = store.path(&KEY);
+    for lock in [RecordFile::lock, RecordFile::lock_shared, |file: &RecordFile<'_>| file.try_lock().map(|had| assert!(had))] {
+        let file = RecordFile::open(&path, KEY, Access::Write).unwrap();
+        lock(&file).unwrap();
+        let _elsewhere = file.keep(blob(b"x"));
+        drop(file);
+        assert!(RecordFile::open(&path, KEY, Access::Write).unwrap().try_lock().unwrap());
+    }
+}
+
 #[test]
 fn who_may_only_read_a_session_loads_it_to_change_all_the_same() {
     use rustix::process::Uid;

@@ -89,7 +89,7 @@ fn what_the_disk_has_no_room_for_is_the_failure_of_who_wants_it_and_of_nobody_el
         let test = once_more(CRAMPED, "1");
         // A limit for the size of files, in blocks of 512 bytes; who goes beyond it gets an error and no signal.
         let mut sh = Command::new("sh");
-        sh.args(["-c", "trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\""]).arg(test.get_program()).args(test.get_args()).env(CRAMPED, "1");
+        sh.args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\""]).arg(test.get_program()).args(test.get_args()).env(CRAMPED, "1");
         let done = sh.output().unwrap();
         let told = String::from_utf8_lossy(&done.stdout);
         assert!(done.status.success() && told.contains("1 passed"), "{told}");
@@ -98,13 +98,32 @@ fn what_the_disk_has_no_room_for_is_the_failure_of_who_wants_it_and_of_nobody_el
     let (_place, store) = store();
     store.create(&KEY, &counter(0), NOW).unwrap();
     let small = counter(7);
-    let large = Blob::new(Timestamp(9), vec![7; 4 << 20]);
+    let large = Blob::new(Timestamp(9), vec![7; 900 << 10]);
     let created = at_once(&store, 12, |n| store.create(&key(n), if n == 5 { &large } else { &small }, NOW));
     for (n, created) in created.into_iter().enumerate() {
         assert_eq!(created.is_ok(), n != 5, "{n}: {created:?}");
     }
     assert_eq!(store.load(&key(5)).unwrap(), None);
     assert!((0..12).filter(|n| *n != 5).all(|n| store.load(&key(n)).unwrap() == Some(counter(7))));
+}
+
+#[test]
+fn a_transaction_takes_in_a_bounded_number_of_changes_and_bytes_and_passes_nobody_over() {
+    let transactions_of = |threads, size| {
+        let (_place, store) = store();
+        store.create(&KEY, &counter(0), NOW).unwrap();
+        let before = transactions(&store);
+        let new = Blob::new(Timestamp(9), vec![7; size]);
+        assert!(at_once(&store, threads, |n| store.create(&key(n), &new, NOW).unwrap()).into_iter().all(|created| created));
+        assert!((0..threads).all(|n| store.load(&key(n)).unwrap().as_ref() == Some(&new)));
+        transactions(&store) - before
+    };
+    assert_eq!(transactions_of(64, 8), 1);
+    assert_eq!(transactions_of(65, 8), 2);
+    // Who leads has one of them, and takes two in.
+    assert_eq!(transactions_of(3, 600 << 10), 1);
+    assert_eq!(transactions_of(6, 600 << 10), 2);
+    assert_eq!(transactions_of(6, 2 << 20), 3);
 }
 
 #[test]
