@@ -11,6 +11,11 @@ fn query(what: i64) -> usize {
     if status == 0 { usize::try_from(answer).unwrap_or(0) } else { 0 }
 }
 
+/// Whether a child serves with more than one thread.
+pub fn is_threaded() -> bool {
+    query(ffi::AP_MPMQ_IS_THREADED as i64) != 0
+}
+
 /// How many requests are served at once (`MaxRequestWorkers`).
 pub fn workers() -> usize {
     query(ffi::AP_MPMQ_MAX_DAEMONS as i64).max(1) * query(ffi::AP_MPMQ_MAX_THREADS as i64).max(1)

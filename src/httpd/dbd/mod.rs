@@ -12,6 +12,7 @@ use std::ptr::{null, null_mut};
 
 pub use statement::{Argument, Datum, Kind};
 
+use super::mpm::is_threaded;
 use super::optional::{Untyped, retrieve};
 use super::pool::OwnPool;
 use super::thread::Blocked;
@@ -62,8 +63,9 @@ pub struct Connection {
     /// The connection itself is in it, where mod_dbd keeps none.
     pool: OwnPool,
     /// As long as it is in use, for prefork ends a child within the handler of a signal: there all connections are closed, those that are
-    /// amid a statement, too, and APR's list of resources ends the process by SIGABRT if one of them was not given back.
-    _blocked: Blocked,
+    /// amid a statement, too, and APR's list of resources ends the process by SIGABRT if one of them was not given back. The threads of other MPMs
+    /// have all signals blocked.
+    _blocked: Option<Blocked>,
 }
 
 impl Connection {
@@ -78,7 +80,7 @@ impl Connection {
         // SAFETY: this is the type that mod_dbd.h declares for the name; all function pointers have one size.
         let open = unsafe { transmute::<Untyped, ffi::apr_OFN_ap_dbd_open_t>(retrieve(c"ap_dbd_open")) };
         let open = open.ok_or("mod_dbd is not loaded")?;
-        let blocked = Blocked::all().map_err(|error| error.to_string())?;
+        let blocked = if is_threaded() { None } else { Some(Blocked::all().map_err(|error| error.to_string())?) };
         let pool = OwnPool::new();
         // SAFETY: the pool outlives the connection, and the server is one of the configuration.
         let raw = unsafe { open(pool.get().raw(), server.raw()) };
@@ -109,7 +111,7 @@ impl Connection {
             }
             let prepared = ffi::apr_hash_make(pool.get().raw());
             let raw = pool.get().place(ffi::ap_dbd_t { handle, driver, prepared, pool: pool.get().raw() });
-            Ok(Connection { raw, server: None, pool, _blocked: blocked })
+            Ok(Connection { raw, server: None, pool, _blocked: Some(blocked) })
         }
     }
 
