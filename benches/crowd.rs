@@ -131,23 +131,28 @@ fn fill(store: &dyn Store, number: u64) {
 
 type Operation = fn(&dyn Store, &Key);
 
-const OPERATIONS_OF_A_STORE: [(&str, Operation); 4] = [
+const OPERATIONS_OF_A_STORE: [(&str, Operation); 6] = [
     ("load", |store, key| drop(black_box(store.load(key).expect("a store")))),
     ("load of what is not there", |store, key| {
         let mut key = *key;
         key.0[31] ^= 1;
         assert!(store.load(&key).expect("a store").is_none());
     }),
-    ("update, the expiry stays", |store, key| update(store, key, 0)),
-    ("update, the expiry moves", |store, key| update(store, key, 1000)),
+    ("load to change it", |store, key| drop(black_box(store.load_to_change(key).expect("a store")))),
+    ("load to change it, and the change", |store, key| {
+        let loaded = store.load_to_change(key).expect("a store");
+        update(store, key, loaded.as_ref(), 0);
+    }),
+    ("update, the expiry stays", |store, key| update(store, key, None, 0)),
+    ("update, the expiry moves", |store, key| update(store, key, None, 1000)),
 ];
 
-fn update(store: &dyn Store, key: &Key, later: u64) {
+fn update(store: &dyn Store, key: &Key, loaded: Option<&Blob>, later: u64) {
     let mut change = |found: Option<&Blob>| {
         let found = found.expect("a session");
         Change::Write(Blob::new(found.expires.plus(later), found.bytes.clone()))
     };
-    store.update(key, Durability::Process, &mut change).expect("a store");
+    store.update_from(key, loaded, Durability::Process, &mut change).expect("a store");
 }
 
 /// Microseconds of the processor for an operation, each on another session. Nothing waits here, and others' work does not count.
