@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::open::{OpenError, is_serving, slot_of};
+use super::open::{Hold, OpenError, is_serving, slot_of};
 use super::tree::{Tree, origin};
 use crate::config::{Carrier, Settings};
 use crate::httpd::Request;
-use crate::repository::Purpose;
 
 /// The slot of the session that the configuration of a request means. Nothing is held or renewed, and caches need not know.
 pub fn look(tree: &mut Tree, request: Request<'_>) -> Result<usize, OpenError> {
@@ -14,7 +13,7 @@ pub fn look(tree: &mut Tree, request: Request<'_>) -> Result<usize, OpenError> {
     if let Some((_, error)) = tree.failed_look.filter(|(place, _)| *place == here) {
         return Err(error);
     }
-    let index = slot_of(tree, request, false, Purpose::Look).inspect_err(|&error| {
+    let index = slot_of(tree, request, false, Hold::Shared).inspect_err(|&error| {
         // The configuration of a sub-request may end before the tree, and another come to lie in its place.
         tree.failed_look = request.main().is_none().then_some((here, error));
     })?;

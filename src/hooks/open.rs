@@ -57,9 +57,7 @@ pub enum Hold {
 /// new session.
 pub fn open(tree: &mut Tree, request: Request<'_>, touch: Touch, hold: Hold) -> Result<usize, OpenError> {
     let exclusive = hold == Hold::Exclusive && lease::is_due(tree, request);
-    let changes = exclusive || (hold == Hold::Exclusive && lease::is_before_commit(tree, request));
-    let purpose = if changes { Purpose::Change } else { Purpose::Look };
-    let index = slot_of(tree, request, exclusive, purpose)?;
+    let index = slot_of(tree, request, exclusive, hold)?;
     if hold == Hold::Exclusive {
         hold_known(&mut tree.leases, &mut tree.slots[index], request, exclusive)?;
     }
@@ -72,13 +70,15 @@ pub(super) fn is_serving(request: Request<'_>) -> bool {
 }
 
 /// The slot of the session that the configuration of a request means, as far as anybody met it, else as the store has it.
-pub(super) fn slot_of(tree: &mut Tree, request: Request<'_>, exclusive: bool, purpose: Purpose) -> Result<usize, OpenError> {
+pub(super) fn slot_of(tree: &mut Tree, request: Request<'_>, exclusive: bool, hold: Hold) -> Result<usize, OpenError> {
     panic_at("open");
     let known = |tree: &Tree| tree.slots.iter().position(|slot| slot.opened_under == Some(origin(request)));
     let index = match known(tree) {
         Some(index) => index,
         None => {
             let settings = settings(request).ok_or(OpenError::Off)?;
+            let changes = exclusive || (hold == Hold::Exclusive && lease::is_before_commit(tree, request));
+            let purpose = if changes { Purpose::Change } else { Purpose::Look };
             let index = match tree.find(&settings) {
                 Some(index) if tree.slots[index].is_opened || means_same(&tree.slots[index].settings, &settings) => {
                     if request.main().is_none() {

@@ -114,10 +114,7 @@ impl Store for DbmStore {
         let wanted = || Wanted::Create(*key, blob.clone());
         let done = match self.write_together(durability, wanted())? {
             Some(done) => done,
-            None => self.write(durability, |tables, writer| {
-                let done = wanted().write(tables, writer)?.unwrap_or(Outcome::Kept);
-                Ok(if done == Outcome::Written { Verdict::Commit(done) } else { Verdict::Abort(done) })
-            })?,
+            None => self.write(durability, |tables, writer| Ok(Verdict::of(wanted().write(tables, writer)?.unwrap_or(Outcome::Kept))))?,
         };
         Ok(done == Outcome::Written)
     }
@@ -149,10 +146,7 @@ impl Store for DbmStore {
                 return Ok(Verdict::Abort(Outcome::Kept));
             };
             let old = format::decode(key, record).ok_or_else(|| self.corrupt(key))?;
-            match tables.apply(writer, key, old.row, &change(Some(&old.blob)))? {
-                Outcome::Kept => Ok(Verdict::Abort(Outcome::Kept)),
-                done => Ok(Verdict::Commit(done)),
-            }
+            Ok(Verdict::of(tables.apply(writer, key, old.row, &change(Some(&old.blob)))?))
         })
     }
 

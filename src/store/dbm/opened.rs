@@ -11,7 +11,7 @@ use super::files::{self, DATA, Identity, LOCK, is_made, mend_length, missing_len
 use super::gate::{self, Gate, PATIENCE};
 use super::tables::{self, Tables};
 use super::trouble::{Trouble, failed};
-use super::{Error, Result};
+use super::{Error, Outcome, Result};
 use crate::lmdb;
 use crate::store::directory::{self, Kind};
 
@@ -19,6 +19,13 @@ use crate::store::directory::{self, Kind};
 pub enum Verdict<T> {
     Commit(T),
     Abort(T),
+}
+
+impl Verdict<Outcome> {
+    /// Of one change.
+    pub fn of(done: Outcome) -> Verdict<Outcome> {
+        if done == Outcome::Kept { Verdict::Abort(done) } else { Verdict::Commit(done) }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -14,6 +14,7 @@
 mod format;
 mod record;
 mod sweep;
+mod view;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;

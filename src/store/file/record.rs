@@ -1,6 +1,5 @@
 //! One open session file.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::ErrorKind;
@@ -14,7 +13,8 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, StatxFlags, fchmod, fstat, rename, statx};
 use rustix::io::{Errno, pread, retry_on_intr};
 
-use super::format::{FIRST_READ, Found, HEADER, Header, SLOT_HEAD, SlotHead, SlotState, capacity_for};
+use super::format::{FIRST_READ, Header, SLOT_HEAD, capacity_for};
+use super::view::{Newest, Room, View};
 use crate::here::Here;
 use crate::session::Key;
 use crate::session::session::Kept;
@@ -31,7 +31,6 @@ pub enum Access {
 pub struct RecordFile<'p> {
     file: Arc<OpenFile>,
     path: &'p Path,
-    key: Key,
     is_locked: Cell<bool>,
 }
 
@@ -52,31 +51,6 @@ impl Drop for RecordFile<'_> {
     }
 }
 
-/// Room for a first read, on the stack: what is larger than a kilobyte takes the allocator long.
-type Room = [u8; FIRST_READ];
-
-/// The newest valid slot of a file.
-pub struct Newest {
-    pub blob: Blob,
-    header: Header,
-    slot: usize,
-    seq: u64,
-    /// Bytes of payload in the other slot.
-    older: usize,
-}
-
-impl Newest {
-    /// Whether the file can take it as its next.
-    pub fn fits(&self, blob: &Blob) -> bool {
-        blob.bytes.len() <= self.header.capacity as usize && self.seq < u64::MAX
-    }
-
-    /// Behind the last number a new file begins again.
-    pub fn next_seq(&self) -> u64 {
-        self.seq.checked_add(1).unwrap_or(1)
-    }
-}
-
 fn flags() -> i32 {
     // NONBLOCK: a FIFO in the place of a record must not block a worker.
     (OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK).bits().cast_signed()
@@ -94,19 +68,27 @@ impl<'p> RecordFile<'p> {
             other => other,
         };
         let file = OpenFile { file: file?, key, of: Here::mark() };
-        Ok(RecordFile { file: Arc::new(file), path, key, is_locked: Cell::new(false) })
+        Ok(RecordFile { file: Arc::new(file), path, is_locked: Cell::new(false) })
     }
 
     /// That which stayed open when this was loaded, if it did, in this process.
     pub fn kept(path: &'p Path, key: Key, loaded: &Blob) -> Option<RecordFile<'p>> {
         let file: Arc<OpenFile> = Arc::clone(loaded.kept.as_ref()?).downcast().ok()?;
         let is_usable = file.key == key && file.of.is_here();
-        is_usable.then_some(RecordFile { file, path, key, is_locked: Cell::new(false) })
+        is_usable.then_some(RecordFile { file, path, is_locked: Cell::new(false) })
     }
 
     /// Has it stay open with what was loaded from it.
     pub fn keep(&self, blob: Blob) -> Blob {
         Blob { kept: Some(Arc::clone(&self.file) as Kept), ..blob }
+    }
+
+    pub fn key(&self) -> &Key {
+        &self.file.key
+    }
+
+    pub fn path(&self) -> &Path {
+        self.path
     }
 
     fn file(&self) -> &File {
@@ -169,13 +151,13 @@ impl<'p> RecordFile<'p> {
     }
 
     /// The beginning of the file, and in most cases all of it.
-    fn read_first<'r>(&self, room: &'r mut Room) -> Result<&'r [u8]> {
+    pub fn read_first<'r>(&self, room: &'r mut Room) -> Result<&'r [u8]> {
         let read = retry_on_intr(|| pread(self.file(), &mut room[..], 0)).map_err(|errno| self.io(errno.into()))?;
         Ok(&room[..read])
     }
 
     /// So many bytes, or as many as there are before the end of the file.
-    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+    pub fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(len);
         while bytes.len() < len {
             let more = len - bytes.len();
@@ -267,83 +249,10 @@ impl<'p> RecordFile<'p> {
 
     /// One write over the slot that is not the newest, and over all that was in it. The caller holds the lock.
     pub fn overwrite_older(&self, newest: &Newest, blob: &Blob, durability: Durability) -> Result<()> {
-        let bytes = newest.header.encode_slot(&self.key, newest.next_seq(), blob, SLOT_HEAD + newest.older);
+        let bytes = newest.header.encode_slot(&self.file.key, newest.next_seq(), blob, SLOT_HEAD + newest.older);
         let written = self.file().write_all_at(&bytes, newest.header.slot_offset(1 - newest.slot));
         written
             .and_then(|()| if durability == Durability::Machine { self.file().sync_data() } else { Ok(()) })
             .map_err(|error| self.io(error))
     }
 }
-
-/// What one read shows of a file, and more where a record is large.
-struct View<'f> {
-    of: &'f RecordFile<'f>,
-    header: Header,
-    heads: [SlotState; 2],
-    /// The beginning of the file, up to [`FIRST_READ`].
-    first: &'f [u8],
-}
-
-impl<'f> View<'f> {
-    /// `None`: not a whole file of ours.
-    fn read(of: &'f RecordFile<'f>, room: &'f mut Room) -> Result<Option<View<'f>>> {
-        let first = of.read_first(room)?;
-        let header = match Header::decode(first, &of.key) {
-            Found::Header(header) => header,
-            Found::Newer => return Err(Error::Newer(of.path.to_owned())),
-            Found::Damage => return Ok(None),
-        };
-        if first.len() < FIRST_READ && (first.len() as u64) < header.file_size() {
-            return Ok(None);
-        }
-        let mut view = View { of, header, heads: [SlotState::Empty; 2], first };
-        for slot in 0..2 {
-            let Some(head) = view.part(header.slot_offset(slot), SLOT_HEAD)? else { return Ok(None) };
-            view.heads[slot] = header.decode_head(&head);
-        }
-        Ok(Some(view))
-    }
-
-    /// Bytes of the file, of the first read if it has them; `None`: the file ends before.
-    fn part(&self, offset: u64, len: usize) -> Result<Option<Cow<'f, [u8]>>> {
-        let start = usize::try_from(offset).expect("64-bit");
-        if let Some(part) = self.first.get(start..start + len) {
-            return Ok(Some(Cow::Borrowed(part)));
-        }
-        let bytes = self.of.read(offset, len)?;
-        Ok((bytes.len() == len).then_some(Cow::Owned(bytes)))
-    }
-
-    fn written(&self) -> impl Iterator<Item = (usize, SlotHead)> {
-        self.heads.iter().enumerate().filter_map(|(slot, state)| match state {
-            SlotState::Written(head) => Some((slot, *head)),
-            _ => None,
-        })
-    }
-
-    /// The slot that says it is the newest; `None` if either is damaged, for it might be.
-    fn claimed_newest(&self) -> Option<(usize, SlotHead)> {
-        if self.heads.contains(&SlotState::Damaged) {
-            return None;
-        }
-        self.written().max_by_key(|(_, head)| head.seq)
-    }
-
-    /// What lies in a slot; `None`: not what its head was written with.
-    fn blob(&self, slot: usize, head: &SlotHead) -> Result<Option<Blob>> {
-        let bytes = self.part(self.header.slot_offset(slot) + SLOT_HEAD as u64, head.len as usize)?;
-        let whole = bytes.filter(|bytes| self.header.intact(&self.of.key, head, bytes));
-        Ok(whole.map(|bytes| Blob::new(head.expires, bytes.into_owned()).known_by(head.version())))
-    }
-
-    fn newest(&self, slot: usize, head: &SlotHead, blob: Blob) -> Newest {
-        let older = match self.heads[1 - slot] {
-            SlotState::Empty => 0,
-            SlotState::Written(head) => head.len as usize,
-            SlotState::Damaged => self.header.capacity as usize,
-        };
-        Newest { blob, header: self.header, slot, seq: head.seq, older }
-    }
-}
-
-const _: () = assert!(HEADER + SLOT_HEAD < FIRST_READ);

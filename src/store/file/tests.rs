@@ -3,6 +3,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use super::*;
 
 mod damage;
+mod kept;
 
 const KEY: Key = Key([0x5a; 32]);
 
@@ -19,6 +20,21 @@ fn blob(bytes: &[u8]) -> Blob {
 
 fn write(store: &FileStore, bytes: &[u8]) -> Result<Outcome> {
     store.update(&KEY, Durability::Process, &mut |_| Change::Write(blob(bytes)))
+}
+
+/// Runs `work` as somebody who may look at the session, whose file has this mode, as far as this process may be somebody else.
+fn read_by_others<T: Send>(place: &tempfile::TempDir, store: &FileStore, mode: u32, work: impl FnOnce() -> T + Send) -> T {
+    let path = store.path(&KEY);
+    for (path, mode) in [(place.path(), 0o755), (store.directory(), 0o755), (parent(&path), 0o755), (&path, mode)] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let work = || {
+        if rustix::process::geteuid().is_root() {
+            rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65534)).unwrap(); // of this thread alone
+        }
+        work()
+    };
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
 }
 
 #[test]
@@ -52,20 +68,13 @@ fn to_look_at_a_session_writes_nothing_not_even_that_somebody_looked() {
 /// The kernel lets only the owner of a file leave out that he looked.
 #[test]
 fn a_file_of_somebody_else_is_read_all_the_same() {
-    use rustix::process::Uid;
     let (place, store) = store();
     store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
     let path = store.path(&KEY);
-    for (path, mode) in [(place.path(), 0o755), (store.directory(), 0o755), (parent(&path), 0o755), (&path, 0o644)] {
-        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
-    }
-    let read = std::thread::spawn(move || {
-        if rustix::process::geteuid().is_root() {
-            rustix::thread::set_thread_uid(Uid::from_raw(65534)).unwrap(); // of this thread alone
-        }
+    let read = read_by_others(&place, &store, 0o644, || {
         RecordFile::open(&path, KEY, Access::Read).map(|file| file.newest_unlocked().unwrap().is_some())
     });
-    assert!(read.join().unwrap().unwrap());
+    assert!(read.unwrap());
 }
 
 #[test]
@@ -129,106 +138,6 @@ fn what_was_loaded_is_not_read_again_as_long_as_it_is_the_newest() {
     std::fs::remove_file(store.path(&KEY)).unwrap();
     store.create(&KEY, &blob(b"first"), Durability::Process).unwrap();
     assert_ne!(shown(&store, &loaded).bytes.as_ptr(), loaded.bytes.as_ptr());
-}
-
-/// The files that this process has open below a directory.
-fn open_below(dir: &Path) -> usize {
-    let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
-    open.filter(|path| path.starts_with(dir)).count()
-}
-
-#[test]
-fn what_is_loaded_to_change_stays_open_for_that_and_no_longer() {
-    let (place, store) = store();
-    let dir = place.path().canonicalize().unwrap();
-    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
-    let (looked, loaded) = (store.load(&KEY).unwrap().unwrap(), store.load_to_change(&KEY).unwrap().unwrap());
-    assert_eq!((looked.kept.is_some(), loaded.kept.is_some(), open_below(&dir)), (false, true, 1));
-    // It is not opened again, for its directory is somewhere else.
-    let (sub, away) = (parent(&store.path(&KEY)).to_owned(), place.path().join("away"));
-    std::fs::rename(&sub, &away).unwrap();
-    let update = |loaded: &Blob| store.update_from(&KEY, Some(loaded), Durability::Process, &mut |_| Change::Write(blob(b"y")));
-    assert_eq!(update(&looked).unwrap(), Outcome::Kept);
-    assert_eq!(update(&loaded).unwrap(), Outcome::Written);
-    std::fs::rename(&away, &sub).unwrap();
-    assert_eq!(store.load(&KEY).unwrap(), Some(blob(b"y")));
-    // Others have their turn meanwhile.
-    assert_eq!(write(&store, b"z").unwrap(), Outcome::Written);
-    drop(loaded);
-    assert_eq!(open_below(&dir), 0);
-    assert!(store.load_to_change(&Key([1; 32])).unwrap().is_none());
-    assert_eq!(open_below(&dir), 0);
-}
-
-/// The renamed file is linked still.
-#[test]
-fn a_change_does_not_go_into_a_file_that_was_put_aside_since_it_was_loaded() {
-    for bytes in [&b"y"[..], &[7; 9000]] {
-        let (_place, store) = store();
-        store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
-        let loaded = store.load_to_change(&KEY).unwrap().unwrap();
-        store.quarantine(&KEY, &|_| true).unwrap();
-        let mut shown = false;
-        let done = store.update_from(&KEY, Some(&loaded), Durability::Process, &mut |newest| {
-            shown |= newest.is_some();
-            Change::Write(blob(bytes))
-        });
-        assert_eq!((done.unwrap(), shown), (Outcome::Kept, false));
-        assert_eq!(store.load(&KEY).unwrap(), None);
-    }
-}
-
-/// Two who meet the same damage: the second waits for the lock of the first.
-#[test]
-fn what_came_in_the_place_of_a_damaged_file_is_not_put_aside_with_it() {
-    let (_place, store) = store();
-    store.create(&KEY, &blob(b"damaged"), Durability::Process).unwrap();
-    let path = store.path(&KEY);
-    let first = RecordFile::open(&path, KEY, Access::Write).unwrap();
-    first.lock().unwrap();
-    std::thread::scope(|scope| {
-        let second = scope.spawn(|| store.quarantine(&KEY, &|_| true));
-        std::thread::sleep(Duration::from_millis(200));
-        first.put_aside(&sweep::corrupt_name(&path)).unwrap();
-        store.create(&KEY, &blob(b"new"), Durability::Process).unwrap();
-        drop(first);
-        second.join().unwrap().unwrap();
-    });
-    assert_eq!(store.load(&KEY).unwrap(), Some(blob(b"new")));
-}
-
-/// A process that was forked has the file open too.
-#[test]
-fn a_lock_ends_with_the_operation_also_where_the_file_stays_open_elsewhere() {
-    let (_place, store) = store();
-    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
-    let path = store.path(&KEY);
-    for lock in [RecordFile::lock, RecordFile::lock_shared, |file: &RecordFile<'_>| file.try_lock().map(|had| assert!(had))] {
-        let file = RecordFile::open(&path, KEY, Access::Write).unwrap();
-        lock(&file).unwrap();
-        let _elsewhere = file.keep(blob(b"x"));
-        drop(file);
-        assert!(RecordFile::open(&path, KEY, Access::Write).unwrap().try_lock().unwrap());
-    }
-}
-
-#[test]
-fn who_may_only_read_a_session_loads_it_to_change_all_the_same() {
-    use rustix::process::Uid;
-    let (place, store) = store();
-    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
-    let path = store.path(&KEY);
-    for (path, mode) in [(place.path(), 0o755), (store.directory(), 0o755), (parent(&path), 0o755), (&path, 0o444)] {
-        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
-    }
-    let loaded = std::thread::spawn(move || {
-        if rustix::process::geteuid().is_root() {
-            rustix::thread::set_thread_uid(Uid::from_raw(65534)).unwrap(); // of this thread alone
-        }
-        store.load_to_change(&KEY).unwrap().unwrap()
-    });
-    let loaded = loaded.join().unwrap();
-    assert_eq!((loaded.kept.is_some(), loaded), (false, blob(b"x")));
 }
 
 #[test]

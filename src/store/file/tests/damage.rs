@@ -87,3 +87,22 @@ fn a_file_under_another_name_is_damage() {
     std::fs::copy(store.path(&KEY), store.path(&other)).unwrap();
     assert!(matches!(store.load(&other), Err(Error::Corrupt(_))));
 }
+
+/// Two who meet the same damage: the second waits for the lock of the first.
+#[test]
+fn what_came_in_the_place_of_a_damaged_file_is_not_put_aside_with_it() {
+    let (_place, store) = store();
+    store.create(&KEY, &blob(b"damaged"), Durability::Process).unwrap();
+    let path = store.path(&KEY);
+    let first = RecordFile::open(&path, KEY, Access::Write).unwrap();
+    first.lock().unwrap();
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| store.quarantine(&KEY, &|_| true));
+        std::thread::sleep(Duration::from_millis(200));
+        first.put_aside(&sweep::corrupt_name(&path)).unwrap();
+        store.create(&KEY, &blob(b"new"), Durability::Process).unwrap();
+        drop(first);
+        second.join().unwrap().unwrap();
+    });
+    assert_eq!(store.load(&KEY).unwrap(), Some(blob(b"new")));
+}
