@@ -37,6 +37,21 @@ impl Here {
     }
 }
 
+/// How often this process forked, more or less: another number than before means that it did. `None`: it would not be told.
+///
+/// A child that was made past the C library (`vfork`, `clone`) does not count; it has but one purpose, another program.
+pub fn forks() -> Option<u32> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn count() {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+    }
+    static IS_TOLD: OnceLock<bool> = OnceLock::new();
+    // Before and behind it: what another thread opens between these two is in the child too.
+    // SAFETY: it adds to a number, which is allowed anywhere. The C library forgets it when the module is unloaded.
+    let is_told = IS_TOLD.get_or_init(|| unsafe { libc::pthread_atfork(Some(count), Some(count), None) } == 0);
+    is_told.then(|| COUNT.load(Ordering::Relaxed))
+}
+
 fn page() -> Option<&'static AtomicU32> {
     // SAFETY: new memory, which is never unmapped; nothing else has its address.
     unsafe {

@@ -89,6 +89,32 @@ fn a_session_that_was_open_at_a_fork_loses_no_change_of_either_process() {
     assert_eq!(store.load(&key(0)).unwrap().map(|blob| count(&blob)), Some(2 * ROUNDS));
 }
 
+/// A lock goes with the last process that has the file open.
+#[test]
+fn who_is_killed_with_a_lock_leaves_it_to_no_process_that_it_forked_before() {
+    let (_place, dir) = place(Kind::File);
+    let store = FileStore::new(dir);
+    let small = Blob::new(Timestamp(9), &b"small"[..]);
+    store.create(&key(0), &small, Durability::Process).unwrap();
+    let (mut start, started) = std::io::pipe().unwrap();
+    let child = forked(|| {
+        store.load_to_change(&key(0)).unwrap().unwrap(); // and it stays open for the next request
+        let _lives_on = forked(|| start.read_exact(&mut [0]).is_ok());
+        store
+            .update(&key(0), Durability::Process, &mut |_| {
+                // SAFETY: ends this process.
+                unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+                Change::Keep
+            })
+            .is_ok()
+    });
+    assert!(!child());
+    let since = Instant::now();
+    let done = store.update(&key(0), Durability::Process, &mut |_| Change::Write(small.clone()));
+    assert!(matches!(done, Ok(Outcome::Written)) && since.elapsed() < Duration::from_secs(2), "{done:?} after {:?}", since.elapsed());
+    (&started).write_all(&[1]).unwrap();
+}
+
 /// LMDB is for one process: what another has of it stands still in the middle of what threads were doing that are not there.
 #[cfg(feature = "dbm")]
 #[test]

@@ -24,6 +24,14 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (work(), started.elapsed())
 }
 
+/// A session of which no file stays open for its next request.
+fn begin_large_session(httpd: &Httpd) -> Client {
+    let mut client = begin_session(httpd);
+    let large = client.get(&format!("/capi?open=&set_text=large:{}", "x".repeat(5000)));
+    assert_eq!(large.line("set_text"), "OK");
+    client
+}
+
 /// Those that the children have open.
 fn open_session_files(httpd: &Httpd) -> usize {
     let open = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
@@ -37,7 +45,7 @@ fn a_client_that_does_not_read_keeps_nobody_waiting(mpm: Mpm) {
     let big = format!("file={}", httpd.root().join("big").display());
     for how in ["pieces=16777216:8192", &big] {
         for page in ["/notes?incr=session.n&", "/capi?open=&incr=n&", "/stock?load&incr=n&"] {
-            let mut client = begin_session(&httpd);
+            let mut client = begin_large_session(&httpd);
             let slow = client.clone().begin(&format!("{page}{how}"));
             thread::sleep(Duration::from_millis(300)); // it has begun, and the socket is full
             assert_eq!(open_session_files(&httpd), 0, "{page}{how}: whoever has many slow clients would run out of descriptors");
@@ -60,7 +68,7 @@ fn a_client_that_does_not_read_keeps_nobody_waiting(mpm: Mpm) {
 
 fn a_flush_gives_the_lease_up_and_later_changes_are_merged(mpm: Mpm) {
     let httpd = Httpd::start(mpm, "SessionDir @DIR@");
-    let mut client = begin_session(&httpd);
+    let mut client = begin_large_session(&httpd);
     let slow = client.clone().begin("/capi?open=&set_int=a:1&sleep=400&body=10&flush&sleep=600&open=&set_int=b:1");
     thread::sleep(Duration::from_millis(200));
     assert_eq!(open_session_files(&httpd), 1, "for the change that will come");
@@ -70,13 +78,13 @@ fn a_flush_gives_the_lease_up_and_later_changes_are_merged(mpm: Mpm) {
     assert!(took < PROMPT, "{took:?}");
     assert_eq!(response.line("get_int"), "OK 1");
     assert_eq!(slow.finish().lines("open"), ["OK", "OK"]);
-    assert_eq!(client.get("/capi?open=&each").line("each"), "OK a=INT b=INT c=INT n=INT");
+    assert_eq!(client.get("/capi?open=&each").line("each"), "OK a=INT b=INT c=INT large=TEXT n=INT");
 }
 
 fn a_session_file_is_open_only_as_long_as_a_change_may_come(mpm: Mpm) {
     let sections = "<Location /capi/free>\nSessionLock access\n</Location>\n<Location /capi/quiet>\nSessionNotes Off\n</Location>";
     let httpd = Httpd::start(mpm, &format!("SessionDir @DIR@\n{sections}"));
-    let mut client = begin_session(&httpd);
+    let mut client = begin_large_session(&httpd);
     for (open, path) in [
         (1, "/capi?open=&get_int=n&sleep=600"),
         (1, "/capi/free?open=&get_int=n&sleep=600"),
@@ -209,7 +217,7 @@ fn a_web_socket_holds_nobody_up_and_waits_for_nobody(mpm: Mpm) {
 
 fn a_handshake_that_a_handler_of_ours_answers_takes_no_lease(mpm: Mpm) {
     let httpd = Httpd::start(mpm, "SessionDir @DIR@");
-    let client = begin_session(&httpd);
+    let client = begin_large_session(&httpd);
     let handshake = [
         ("Connection", "keep-alive, Upgrade"),
         ("Upgrade", "websocket"),
@@ -250,7 +258,7 @@ fn an_internal_redirect_to_a_file_gives_the_lease_up(mpm: Mpm) {
 fn a_suspended_handler_holds_nothing() {
     let free = "<Location /capi/free>\nSessionLock access\n</Location>";
     let mut httpd = Httpd::start(Mpm::Event, &format!("SessionDir @DIR@\n{free}"));
-    let mut client = begin_session(&httpd);
+    let mut client = begin_large_session(&httpd);
     let without_a_lease = client.clone().keep_alive().begin("/capi/free?open=&get_int=n&suspend=60000");
     let suspended = client.clone().keep_alive().begin("/capi?open=&incr=n&suspend=1500");
     thread::sleep(Duration::from_millis(200));

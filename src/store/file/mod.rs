@@ -1,8 +1,9 @@
 //! One file per session in 256 sub-directories, with commits in place.
 //!
-//! * **load** takes no lock: one open, one read, the newest valid slot. A slot that is not valid means a writer at work or one
+//! * **load** takes no lock: one open, if that, one read, the newest valid slot. A slot that is not valid means a writer at work or one
 //!   that died, and a second look under the lock.
-//! * **load to change** leaves the file open for the update that follows.
+//! * A file of a small record stays open for the next request of its session ([`OpenFiles`]); **load to change** leaves each one open for the
+//!   update that follows.
 //! * **update** takes the lock of the file (flock), makes sure that the file was not replaced meanwhile, and overwrites the older
 //!   slot with one write.
 //! * **growth** beyond the slots writes a new file and renames it over the old one, while it holds the lock of the old one.
@@ -12,6 +13,7 @@
 //! acknowledged change; a crash of the machine may lose the last seconds, with [`Durability::Machine`] nothing acknowledged.
 
 mod format;
+mod open_files;
 mod record;
 mod sweep;
 mod view;
@@ -27,19 +29,21 @@ use data_encoding::HEXLOWER;
 use super::directory::{self, Kind};
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
-use record::{Access, RecordFile};
+use open_files::{Access, OpenFiles};
+use record::RecordFile;
 use sweep::Order;
 pub use sweep::{Name, classify, is_ours};
 
 pub struct FileStore {
     dir: PathBuf,
+    open_files: OpenFiles,
 }
 
 impl FileStore {
     /// A store in `dir`. Nothing is touched before the first use.
     #[must_use]
     pub fn new(dir: PathBuf) -> FileStore {
-        FileStore { dir }
+        FileStore { dir, open_files: OpenFiles::default() }
     }
 
     /// Where it is.
@@ -66,6 +70,9 @@ impl FileStore {
     }
 
     fn open<'p>(&self, path: &'p Path, key: &Key, access: Access) -> Result<Option<RecordFile<'p>>> {
+        if let Some(file) = self.open_files.take(path, key, access) {
+            return Ok(Some(RecordFile::of(file, path)));
+        }
         match RecordFile::open(path, *key, access) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == ErrorKind::NotFound => self.absent().map(|()| None),
@@ -181,7 +188,10 @@ impl Store for FileStore {
         loop {
             let Some(file) = self.open(&path, key, Access::Read)? else { return Ok(None) };
             match file.newest_unlocked() {
-                Ok(Some(blob)) => return Ok(Some(blob)),
+                Ok(Some(blob)) => {
+                    self.open_files.keep(file.open_file(), blob.bytes.len());
+                    return Ok(Some(blob));
+                }
                 Ok(None) => {}
                 Err(Error::Newer(_)) => return Ok(None),
                 Err(error) => return Err(error),
@@ -199,6 +209,7 @@ impl Store for FileStore {
             Ok(None) => return Ok(None),
             Ok(Some(file)) => {
                 if let Ok(Some(blob)) = file.newest_unlocked() {
+                    self.open_files.keep(file.open_file(), blob.bytes.len());
                     return Ok(Some(file.keep(blob)));
                 }
             }
@@ -230,6 +241,7 @@ impl Store for FileStore {
             Change::Keep => Ok(Outcome::Kept),
             Change::Delete => {
                 std::fs::remove_file(&path).map_err(|error| Error::Io(path.clone(), error))?;
+                self.open_files.forget(key);
                 sync_directory(parent(&path), durability)?;
                 Ok(Outcome::Deleted)
             }
@@ -244,6 +256,7 @@ impl Store for FileStore {
                     let _ = std::fs::remove_file(&temporary);
                     Error::Io(path.clone(), error)
                 })?;
+                self.open_files.forget(key);
                 sync_directory(parent(&path), durability)?;
                 Ok(Outcome::Written)
             }
@@ -259,12 +272,17 @@ impl Store for FileStore {
         };
         if damaged && is_ours(&file.metadata()?) && file.is_under_its_name()? {
             file.put_aside(&sweep::corrupt_name(&path))?;
+            self.open_files.forget(key);
         }
         Ok(())
     }
 
     fn sweep(&self, before: Timestamp, slice: Duration, from: Cursor, deleted: &mut dyn FnMut(&Key, &Blob)) -> Result<Sweep> {
-        sweep::sweep(self, Order { before, deleted }, slice, from)
+        let mut deleted = |key: &Key, blob: &Blob| {
+            self.open_files.forget(key);
+            deleted(key, blob);
+        };
+        sweep::sweep(self, Order { before, deleted: &mut deleted }, slice, from)
     }
 
     fn each(&self, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> Result<()> {

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, StatxFlags, fchmod, fstat, rename, statx};
+use rustix::fs::{AtFlags, FlockOperation, Mode, StatxFlags, fchmod, fstat, rename, statx};
 use rustix::io::{Errno, pread, retry_on_intr};
 
 use super::format::{FIRST_READ, Header, SLOT_HEAD, capacity_for};
+use super::open_files::{Access, OpenFile, flags};
 use super::view::{Newest, Room, View};
-use crate::here::Here;
 use crate::session::Key;
 use crate::session::session::Kept;
 use crate::store::{Blob, Durability, Error, Result, flock};
@@ -23,23 +23,10 @@ use crate::store::{Blob, Durability, Error, Result, flock};
 /// A lock is held for some microseconds. Whoever holds one for this long is stopped or not of ours.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
-pub enum Access {
-    Read,
-    Write,
-}
-
 pub struct RecordFile<'p> {
     file: Arc<OpenFile>,
     path: &'p Path,
     is_locked: Cell<bool>,
-}
-
-/// It may stay open with a blob that was loaded from it.
-struct OpenFile {
-    file: File,
-    key: Key,
-    /// Two processes with one open file would not keep each other off.
-    of: Here,
 }
 
 /// A lock is given back by name: a process that was forked meanwhile has the file open too, so to close it here would not do.
@@ -51,36 +38,30 @@ impl Drop for RecordFile<'_> {
     }
 }
 
-fn flags() -> i32 {
-    // NONBLOCK: a FIFO in the place of a record must not block a worker.
-    (OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK).bits().cast_signed()
-}
-
 impl<'p> RecordFile<'p> {
     pub fn open(path: &'p Path, key: Key, access: Access) -> std::io::Result<RecordFile<'p>> {
-        let open = |more: OFlags| {
-            let flags = flags() | more.bits().cast_signed();
-            OpenOptions::new().read(true).write(matches!(access, Access::Write)).custom_flags(flags).open(path)
-        };
-        // That somebody looked is nothing to write to the disk. Only the owner may leave it out.
-        let file = match open(OFlags::NOATIME) {
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => open(OFlags::empty()),
-            other => other,
-        };
-        let file = OpenFile { file: file?, key, of: Here::mark() };
-        Ok(RecordFile { file: Arc::new(file), path, is_locked: Cell::new(false) })
+        OpenFile::open(path, key, access).map(|file| RecordFile::of(Arc::new(file), path))
+    }
+
+    pub fn of(file: Arc<OpenFile>, path: &'p Path) -> RecordFile<'p> {
+        RecordFile { file, path, is_locked: Cell::new(false) }
     }
 
     /// That which stayed open when this was loaded, if it did, in this process.
     pub fn kept(path: &'p Path, key: Key, loaded: &Blob) -> Option<RecordFile<'p>> {
         let file: Arc<OpenFile> = Arc::clone(loaded.kept.as_ref()?).downcast().ok()?;
-        let is_usable = file.key == key && file.of.is_here();
-        is_usable.then_some(RecordFile { file, path, is_locked: Cell::new(false) })
+        let is_usable = file.key == key && file.is_of_this_process();
+        is_usable.then(|| RecordFile::of(file, path))
     }
 
     /// Has it stay open with what was loaded from it.
     pub fn keep(&self, blob: Blob) -> Blob {
         Blob { kept: Some(Arc::clone(&self.file) as Kept), ..blob }
+    }
+
+    /// For [`OpenFiles::keep`](super::open_files::OpenFiles::keep).
+    pub fn open_file(&self) -> &Arc<OpenFile> {
+        &self.file
     }
 
     pub fn key(&self) -> &Key {

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::directory::{self, Kind};
-use super::record::{Access, RecordFile};
+use super::open_files::Access;
+use super::record::RecordFile;
 use super::{Blob, Cursor, Entry, Error, FileStore, Result, Sweep};
 use crate::session::{Key, Timestamp};
 use crate::store::Store;

@@ -4,6 +4,7 @@ use super::*;
 
 mod damage;
 mod kept;
+mod open_files;
 
 const KEY: Key = Key([0x5a; 32]);
 

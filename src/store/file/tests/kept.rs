@@ -1,30 +1,26 @@
 //! Session files that stay open from a load to the change behind it.
 
+use super::open_files::open_below;
 use super::*;
-
-/// The files that this process has open below a directory.
-fn open_below(dir: &Path) -> usize {
-    let open = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
-    open.filter(|path| path.starts_with(dir)).count()
-}
 
 #[test]
 fn what_is_loaded_to_change_stays_open_for_that_and_no_longer() {
     let (place, store) = store();
     let dir = place.path().canonicalize().unwrap();
-    store.create(&KEY, &blob(b"x"), Durability::Process).unwrap();
+    let large = |byte| blob(&[byte; 5000]); // a small one stays open in any case
+    store.create(&KEY, &large(b'x'), Durability::Process).unwrap();
     let (looked, loaded) = (store.load(&KEY).unwrap().unwrap(), store.load_to_change(&KEY).unwrap().unwrap());
     assert_eq!((looked.kept.is_some(), loaded.kept.is_some(), open_below(&dir)), (false, true, 1));
     // It is not opened again, for its directory is somewhere else.
     let (sub, away) = (parent(&store.path(&KEY)).to_owned(), place.path().join("away"));
     std::fs::rename(&sub, &away).unwrap();
-    let update = |loaded: &Blob| store.update_from(&KEY, Some(loaded), Durability::Process, &mut |_| Change::Write(blob(b"y")));
+    let update = |loaded: &Blob| store.update_from(&KEY, Some(loaded), Durability::Process, &mut |_| Change::Write(large(b'y')));
     assert_eq!(update(&looked).unwrap(), Outcome::Kept);
     assert_eq!(update(&loaded).unwrap(), Outcome::Written);
     std::fs::rename(&away, &sub).unwrap();
-    assert_eq!(store.load(&KEY).unwrap(), Some(blob(b"y")));
+    assert_eq!(store.load(&KEY).unwrap(), Some(large(b'y')));
     // Others have their turn meanwhile.
-    assert_eq!(write(&store, b"z").unwrap(), Outcome::Written);
+    assert_eq!(write(&store, &[b'z'; 5000]).unwrap(), Outcome::Written);
     drop(loaded);
     assert_eq!(open_below(&dir), 0);
     assert!(store.load_to_change(&Key([1; 32])).unwrap().is_none());

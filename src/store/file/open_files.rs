@@ -1,0 +1,129 @@
+//! Session files that stay open for the next request of their session: to open one costs more than all else that the system does
+//! for a request.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use rustix::fs::{AtFlags, CWD, OFlags, Statx, StatxFlags, statx};
+use rustix::io::Errno;
+
+use crate::here::{Here, forks};
+use crate::session::Key;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+/// Device and number: a file that is open keeps both from others.
+type Inode = (u32, u32, u64);
+
+fn inode(found: Statx) -> Inode {
+    (found.stx_dev_major, found.stx_dev_minor, found.stx_ino)
+}
+
+pub struct OpenFile {
+    pub file: File,
+    pub key: Key,
+    access: Access,
+    of: Here,
+    forks: Option<u32>,
+    /// Asked for when it is first taken again.
+    inode: OnceLock<Option<Inode>>,
+}
+
+/// Of every session file that is opened.
+pub fn flags() -> i32 {
+    // NONBLOCK: a FIFO in the place of a record must not block a worker.
+    (OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK).bits().cast_signed()
+}
+
+impl OpenFile {
+    pub fn open(path: &Path, key: Key, access: Access) -> std::io::Result<OpenFile> {
+        let open = |more: OFlags| {
+            let flags = flags() | more.bits().cast_signed();
+            OpenOptions::new().read(true).write(access == Access::Write).custom_flags(flags).open(path)
+        };
+        let forks = forks();
+        // That somebody looked is nothing to write to the disk. Only the owner may leave it out.
+        let file = match open(OFlags::NOATIME) {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => open(OFlags::empty()),
+            other => other,
+        };
+        Ok(OpenFile { file: file?, key, access, of: Here::mark(), forks, inode: OnceLock::new() })
+    }
+
+    /// Two processes with one open file would not keep each other off.
+    pub fn is_of_this_process(&self) -> bool {
+        self.of.is_here()
+    }
+
+    /// No other process has it open too. Whoever dies while it has the lock would leave that to the other.
+    fn is_of_no_other(&self) -> bool {
+        self.is_of_this_process() && self.forks.is_some() && self.forks == forks()
+    }
+
+    /// Whether a path leads to it.
+    fn is_under(&self, path: &Path) -> bool {
+        let mine = self.inode.get_or_init(|| statx(&self.file, c"", AtFlags::EMPTY_PATH, StatxFlags::INO).ok().map(inode));
+        mine.is_some() && statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::INO).ok().map(inode) == *mine
+    }
+}
+
+/// The number of sets is as good as the spread of keys, which are hashes.
+const SETS: usize = 16;
+const WAYS: usize = 4;
+type Set = [Option<Arc<OpenFile>>; WAYS];
+
+/// Larger records would take much of a disk, for as long as a file that was deleted is open, and gain little.
+const LARGEST: usize = 4096;
+
+/// A few files that were used last, each by one request at a time. Nobody waits for it: a thread of a process that forked may have a lock
+/// for ever in the child.
+#[derive(Default)]
+pub struct OpenFiles {
+    sets: [Mutex<Set>; SETS],
+}
+
+impl OpenFiles {
+    fn set(&self, key: &Key) -> &Mutex<Set> {
+        &self.sets[usize::from(key.0[0]) % SETS]
+    }
+
+    /// One that opening the path would come to as well, and that nobody uses. It is in use until the last copy of what this gives is gone.
+    pub fn take(&self, path: &Path, key: &Key, access: Access) -> Option<Arc<OpenFile>> {
+        let file = {
+            let mut set = self.set(key).try_lock().ok()?;
+            let file = set.iter_mut().flatten().find(|file| file.key == *key)?;
+            Arc::get_mut(file)?;
+            Arc::clone(file)
+        };
+        let serves = access == Access::Read || file.access == Access::Write;
+        (serves && file.is_of_no_other() && file.is_under(path)).then_some(file)
+    }
+
+    /// Keeps a file for [`OpenFiles::take`], in the place of one of its session or of that which was used longest ago. `len`: of its record.
+    pub fn keep(&self, file: &Arc<OpenFile>, len: usize) {
+        if len > LARGEST {
+            return;
+        }
+        let Ok(mut set) = self.set(&file.key).try_lock() else { return };
+        let same = set.iter().position(|kept| kept.as_ref().is_some_and(|kept| kept.key == file.key));
+        let at = same.or_else(|| set.iter().position(Option::is_none)).unwrap_or(WAYS - 1);
+        set[..=at].rotate_right(1);
+        let before = set[0].replace(Arc::clone(file));
+        drop(set);
+        drop(before); // which may close it
+    }
+
+    /// It is deleted, or was replaced by another file.
+    pub fn forget(&self, key: &Key) {
+        let Ok(mut set) = self.set(key).try_lock() else { return };
+        let gone = set.iter_mut().find(|kept| kept.as_ref().is_some_and(|kept| kept.key == *key)).and_then(Option::take);
+        drop(set);
+        drop(gone);
+    }
+}
