@@ -37,19 +37,27 @@ impl Here {
     }
 }
 
-/// How often this process forked, more or less: another number than before means that it did. `None`: it would not be told.
+/// How often this process forked, more or less: another number than before means that it did. `None`: that cannot be told, or not yet.
 ///
 /// A child that was made past the C library (`vfork`, `clone`) does not count; it has but one purpose, another program.
 pub fn forks() -> Option<u32> {
+    const NEW: u32 = 0;
+    const ASKED: u32 = 1;
+    const TOLD: u32 = 2;
+    static STATE: AtomicU32 = AtomicU32::new(NEW);
     static COUNT: AtomicU32 = AtomicU32::new(0);
     extern "C" fn count() {
         COUNT.fetch_add(1, Ordering::Relaxed);
     }
-    static IS_TOLD: OnceLock<bool> = OnceLock::new();
-    // Before and behind it: what another thread opens between these two is in the child too.
-    // SAFETY: it adds to a number, which is allowed anywhere. The C library forgets it when the module is unloaded.
-    let is_told = IS_TOLD.get_or_init(|| unsafe { libc::pthread_atfork(Some(count), Some(count), None) } == 0);
-    is_told.then(|| COUNT.load(Ordering::Relaxed))
+    // Nobody waits for whoever asks: the C library has it wait for the end of a fork, and in the child it is not there.
+    if STATE.load(Ordering::Relaxed) == NEW && STATE.swap(ASKED, Ordering::Relaxed) == NEW {
+        // Before and behind it: what another thread opens between these two is in the child too.
+        // SAFETY: it adds to a number, which is allowed anywhere. The C library forgets it when the module is unloaded.
+        if unsafe { libc::pthread_atfork(Some(count), Some(count), None) } == 0 {
+            STATE.store(TOLD, Ordering::Release);
+        }
+    }
+    (STATE.load(Ordering::Acquire) == TOLD).then(|| COUNT.load(Ordering::Relaxed))
 }
 
 fn page() -> Option<&'static AtomicU32> {

@@ -32,6 +32,8 @@ fn forked(work: impl FnOnce() -> bool) -> impl FnOnce() -> bool {
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "{}", std::io::Error::last_os_error());
     if child == 0 {
+        // SAFETY: ends what nobody waits for any more.
+        unsafe { libc::alarm(60) };
         let is_done = catch_unwind(AssertUnwindSafe(work)).unwrap_or(false);
         // SAFETY: ends the process, without what the test's own process does at its end.
         unsafe { libc::_exit(i32::from(!is_done)) }

@@ -259,7 +259,7 @@ fn another_size_of_the_pool_waits_for_a_full_restart(mpm: Mpm) {
 fn a_first_session_directory_at_a_graceful_restart_has_locks(mpm: Mpm) {
     let mut httpd = Httpd::with(mpm).conf("").start();
     httpd.reconfigure("SessionDir @DIR@\n");
-    httpd.graceful();
+    httpd.graceful_for_all();
     let mut client = begin_session(&httpd);
     let load = increment(&client, 4, 25, &AtomicBool::new(false));
     load.check(stored(&mut client));

@@ -42,6 +42,8 @@ hello, but in all. *Lost*: of {ACKNOWLEDGED} acknowledged increments of one sess
 {missing}
 ## Goals
 
+Where a multiple of a peer falls short, *hello* says what a page without a session would make of it.
+
 {}",
         figures(results),
         goal_table(results)
@@ -97,7 +99,12 @@ fn goal_table(results: &Results) -> String {
             goal.what.clone(),
             format!("{sign} {}{unit}", number(limit, goal.unit)),
             goal.measured.map_or("–".into(), |measured| format!("{}{unit}", number(measured, goal.unit))),
-            goal.is_met().map_or("–", |met| if met { "holds" } else { "**falls short**" }).into(),
+            match (goal.is_met(), goal.of_hello) {
+                (None, _) => "–".into(),
+                (Some(true), _) => "holds".into(),
+                (Some(false), Some(hello)) => format!("**falls short**; hello: {}", number(hello, goal.unit)),
+                (Some(false), None) => "**falls short**".into(),
+            },
         ]
     });
     table(&["goal", "limit", "measured", ""], rows.collect())

@@ -2,7 +2,7 @@
 //!
 //! * **load** takes no lock: one open, if that, one read, the newest valid slot. A slot that is not valid means a writer at work or one
 //!   that died, and a second look under the lock.
-//! * A file of a small record stays open for the next request of its session ([`OpenFiles`]); **load to change** leaves each one open for the
+//! * A small file stays open for the next request of its session ([`OpenFiles`]); **load to change** leaves each one open for the
 //!   update that follows.
 //! * **update** takes the lock of the file (flock), makes sure that the file was not replaced meanwhile, and overwrites the older
 //!   slot with one write.
@@ -22,6 +22,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
@@ -29,21 +30,21 @@ use data_encoding::HEXLOWER;
 use super::directory::{self, Kind};
 use super::{Blob, Change, Cursor, Durability, Entry, Error, Outcome, Result, Store, Sweep};
 use crate::session::{Key, Timestamp};
-use open_files::{Access, OpenFiles};
+use open_files::{Access, OF_THIS_PROCESS, OpenFiles};
 use record::RecordFile;
 use sweep::Order;
 pub use sweep::{Name, classify, is_ours};
 
 pub struct FileStore {
     dir: PathBuf,
-    open_files: OpenFiles,
+    open_files: &'static OpenFiles,
 }
 
 impl FileStore {
     /// A store in `dir`. Nothing is touched before the first use.
     #[must_use]
     pub fn new(dir: PathBuf) -> FileStore {
-        FileStore { dir, open_files: OpenFiles::default() }
+        FileStore { dir, open_files: &OF_THIS_PROCESS }
     }
 
     /// Where it is.
@@ -77,6 +78,13 @@ impl FileStore {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == ErrorKind::NotFound => self.absent().map(|()| None),
             Err(error) => Err(Error::Io(path.to_owned(), error)),
+        }
+    }
+
+    /// For the next request of its session, unless it is large: a file that was deleted takes its room on the disk for as long as it is open.
+    fn keep_open(&self, file: &RecordFile<'_>) {
+        if file.is_small() {
+            self.open_files.keep(Arc::clone(file.open_file()));
         }
     }
 
@@ -189,7 +197,7 @@ impl Store for FileStore {
             let Some(file) = self.open(&path, key, Access::Read)? else { return Ok(None) };
             match file.newest_unlocked() {
                 Ok(Some(blob)) => {
-                    self.open_files.keep(file.open_file(), blob.bytes.len());
+                    self.keep_open(&file);
                     return Ok(Some(blob));
                 }
                 Ok(None) => {}
@@ -209,7 +217,7 @@ impl Store for FileStore {
             Ok(None) => return Ok(None),
             Ok(Some(file)) => {
                 if let Ok(Some(blob)) = file.newest_unlocked() {
-                    self.open_files.keep(file.open_file(), blob.bytes.len());
+                    self.keep_open(&file);
                     return Ok(Some(file.keep(blob)));
                 }
             }
@@ -241,7 +249,6 @@ impl Store for FileStore {
             Change::Keep => Ok(Outcome::Kept),
             Change::Delete => {
                 std::fs::remove_file(&path).map_err(|error| Error::Io(path.clone(), error))?;
-                self.open_files.forget(key);
                 sync_directory(parent(&path), durability)?;
                 Ok(Outcome::Deleted)
             }
@@ -256,7 +263,6 @@ impl Store for FileStore {
                     let _ = std::fs::remove_file(&temporary);
                     Error::Io(path.clone(), error)
                 })?;
-                self.open_files.forget(key);
                 sync_directory(parent(&path), durability)?;
                 Ok(Outcome::Written)
             }
@@ -272,17 +278,12 @@ impl Store for FileStore {
         };
         if damaged && is_ours(&file.metadata()?) && file.is_under_its_name()? {
             file.put_aside(&sweep::corrupt_name(&path))?;
-            self.open_files.forget(key);
         }
         Ok(())
     }
 
     fn sweep(&self, before: Timestamp, slice: Duration, from: Cursor, deleted: &mut dyn FnMut(&Key, &Blob)) -> Result<Sweep> {
-        let mut deleted = |key: &Key, blob: &Blob| {
-            self.open_files.forget(key);
-            deleted(key, blob);
-        };
-        sweep::sweep(self, Order { before, deleted: &mut deleted }, slice, from)
+        sweep::sweep(self, Order { before, deleted }, slice, from)
     }
 
     fn each(&self, visit: &mut dyn FnMut(&Key, Entry) -> bool) -> Result<()> {

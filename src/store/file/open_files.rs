@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use rustix::fs::{AtFlags, CWD, OFlags, Statx, StatxFlags, statx};
 use rustix::io::Errno;
@@ -73,57 +73,50 @@ impl OpenFile {
     }
 }
 
-/// The number of sets is as good as the spread of keys, which are hashes.
+/// As good as the spread of keys, which are hashes.
 const SETS: usize = 16;
 const WAYS: usize = 4;
 type Set = [Option<Arc<OpenFile>>; WAYS];
 
-/// Larger records would take much of a disk, for as long as a file that was deleted is open, and gain little.
-const LARGEST: usize = 4096;
-
 /// A few files that were used last, each by one request at a time. Nobody waits for it: a thread of a process that forked may have a lock
 /// for ever in the child.
-#[derive(Default)]
 pub struct OpenFiles {
     sets: [Mutex<Set>; SETS],
 }
 
+/// Those of all directories, for descriptors are counted by process.
+pub static OF_THIS_PROCESS: OpenFiles = OpenFiles::new();
+
 impl OpenFiles {
-    fn set(&self, key: &Key) -> &Mutex<Set> {
-        &self.sets[usize::from(key.0[0]) % SETS]
+    pub const fn new() -> OpenFiles {
+        OpenFiles { sets: [const { Mutex::new([const { None }; WAYS]) }; SETS] }
     }
 
-    /// One that opening the path would come to as well, and that nobody uses. It is in use until the last copy of what this gives is gone.
+    fn set(&self, key: &Key) -> Option<MutexGuard<'_, Set>> {
+        self.sets[usize::from(key.0[0]) % SETS].try_lock().ok()
+    }
+
+    /// One that opening the path would come to as well, and that nobody uses.
     pub fn take(&self, path: &Path, key: &Key, access: Access) -> Option<Arc<OpenFile>> {
         let file = {
-            let mut set = self.set(key).try_lock().ok()?;
-            let file = set.iter_mut().flatten().find(|file| file.key == *key)?;
-            Arc::get_mut(file)?;
-            Arc::clone(file)
+            let mut set = self.set(key)?;
+            let kept = set.iter_mut().find(|kept| kept.as_ref().is_some_and(|kept| kept.key == *key))?;
+            Arc::get_mut(kept.as_mut()?)?;
+            kept.take()?
         };
         let serves = access == Access::Read || file.access == Access::Write;
         (serves && file.is_of_no_other() && file.is_under(path)).then_some(file)
     }
 
-    /// Keeps a file for [`OpenFiles::take`], in the place of one of its session or of that which was used longest ago. `len`: of its record.
-    pub fn keep(&self, file: &Arc<OpenFile>, len: usize) {
-        if len > LARGEST {
-            return;
-        }
-        let Ok(mut set) = self.set(&file.key).try_lock() else { return };
+    /// Keeps a file that was read well, for the next request, which has it when the last other copy of this is gone. It comes in the place of
+    /// another one of its session or of that which was used longest ago.
+    pub fn keep(&self, file: Arc<OpenFile>) {
+        let Some(mut set) = self.set(&file.key) else { return };
         let same = set.iter().position(|kept| kept.as_ref().is_some_and(|kept| kept.key == file.key));
         let at = same.or_else(|| set.iter().position(Option::is_none)).unwrap_or(WAYS - 1);
         set[..=at].rotate_right(1);
-        let before = set[0].replace(Arc::clone(file));
+        let before = set[0].replace(file);
         drop(set);
         drop(before); // which may close it
-    }
-
-    /// It is deleted, or was replaced by another file.
-    pub fn forget(&self, key: &Key) {
-        let Ok(mut set) = self.set(key).try_lock() else { return };
-        let gone = set.iter_mut().find(|kept| kept.as_ref().is_some_and(|kept| kept.key == *key)).and_then(Option::take);
-        drop(set);
-        drop(gone);
     }
 }

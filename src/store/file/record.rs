@@ -23,10 +23,15 @@ use crate::store::{Blob, Durability, Error, Result, flock};
 /// A lock is held for some microseconds. Whoever holds one for this long is stopped or not of ours.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Bytes of a file of a record of some 6 kB.
+const SMALL: u64 = 16384;
+
 pub struct RecordFile<'p> {
     file: Arc<OpenFile>,
     path: &'p Path,
     is_locked: Cell<bool>,
+    /// Bytes of the file, as far as its header was read.
+    size: Cell<Option<u64>>,
 }
 
 /// A lock is given back by name: a process that was forked meanwhile has the file open too, so to close it here would not do.
@@ -44,7 +49,7 @@ impl<'p> RecordFile<'p> {
     }
 
     pub fn of(file: Arc<OpenFile>, path: &'p Path) -> RecordFile<'p> {
-        RecordFile { file, path, is_locked: Cell::new(false) }
+        RecordFile { file, path, is_locked: Cell::new(false), size: Cell::new(None) }
     }
 
     /// That which stayed open when this was loaded, if it did, in this process.
@@ -59,7 +64,14 @@ impl<'p> RecordFile<'p> {
         Blob { kept: Some(Arc::clone(&self.file) as Kept), ..blob }
     }
 
-    /// For [`OpenFiles::keep`](super::open_files::OpenFiles::keep).
+    pub fn is_small(&self) -> bool {
+        self.size.get().is_some_and(|size| size <= SMALL)
+    }
+
+    pub fn has_header(&self, header: &Header) {
+        self.size.set(Some(header.file_size()));
+    }
+
     pub fn open_file(&self) -> &Arc<OpenFile> {
         &self.file
     }

@@ -11,8 +11,13 @@ const KEY: Key = Key([0x5a; 32]);
 fn store() -> (tempfile::TempDir, FileStore) {
     let place = tempfile::tempdir().unwrap();
     crate::store::directory::make(&place.path().join("sessions"), None).unwrap();
-    let store = FileStore::new(place.path().join("sessions"));
+    let store = of_its_own(place.path().join("sessions"));
     (place, store)
+}
+
+/// A store with open files of its own, so that tests beside each other do not take the place of each other's.
+fn of_its_own(dir: PathBuf) -> FileStore {
+    FileStore { dir, open_files: Box::leak(Box::new(OpenFiles::new())) }
 }
 
 fn blob(bytes: &[u8]) -> Blob {

@@ -52,6 +52,7 @@ impl<'f> View<'f> {
         if first.len() < FIRST_READ && (first.len() as u64) < header.file_size() {
             return Ok(None);
         }
+        of.has_header(&header);
         let mut view = View { of, header, heads: [SlotState::Empty; 2], first };
         for slot in 0..2 {
             let Some(head) = view.part(header.slot_offset(slot), SLOT_HEAD)? else { return Ok(None) };

@@ -7,7 +7,7 @@ use super::*;
 fn what_is_loaded_to_change_stays_open_for_that_and_no_longer() {
     let (place, store) = store();
     let dir = place.path().canonicalize().unwrap();
-    let large = |byte| blob(&[byte; 5000]); // a small one stays open in any case
+    let large = |byte| blob(&[byte; 7000]); // a small one stays open in any case
     store.create(&KEY, &large(b'x'), Durability::Process).unwrap();
     let (looked, loaded) = (store.load(&KEY).unwrap().unwrap(), store.load_to_change(&KEY).unwrap().unwrap());
     assert_eq!((looked.kept.is_some(), loaded.kept.is_some(), open_below(&dir)), (false, true, 1));
@@ -20,7 +20,7 @@ fn what_is_loaded_to_change_stays_open_for_that_and_no_longer() {
     std::fs::rename(&away, &sub).unwrap();
     assert_eq!(store.load(&KEY).unwrap(), Some(large(b'y')));
     // Others have their turn meanwhile.
-    assert_eq!(write(&store, &[b'z'; 5000]).unwrap(), Outcome::Written);
+    assert_eq!(write(&store, &[b'z'; 7000]).unwrap(), Outcome::Written);
     drop(loaded);
     assert_eq!(open_below(&dir), 0);
     assert!(store.load_to_change(&Key([1; 32])).unwrap().is_none());
