@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::runner::cases;
 use crate::subject::{Server, Subject};
 use crate::support::locks::{holder, locks, waiting};
+use crate::support::process::has_ended;
 use crate::support::{sessions, wait_for};
 use crate::visitor::Visitor;
 use crate::watch::{at_once, in_time, ms, pause, soon, timed, timely, while_busy};
@@ -22,6 +23,11 @@ cases![
 
 fn kill(pid: u32) {
     let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL);
+}
+
+/// Until then a thread of it may take a connection, which ends with it.
+fn wait_for_the_end_of(pid: u32) {
+    wait_for("a killed process to end", || has_ended(pid).then_some(()));
 }
 
 /// Where half of the children may be killed, some must be left: the parent makes new ones once a second.
@@ -40,6 +46,7 @@ fn kill_a_holder(server: &Server, member: &mut Visitor, words: &str) -> Duration
     let pid = wait_for("the holder", || holder(server));
     kill(pid);
     let ((), took) = timed(|| wait_for("an answer", || member.try_ask("add=n:1&save").ok().map(drop)));
+    wait_for_the_end_of(pid);
     drop(held);
     took
 }
@@ -80,6 +87,7 @@ fn a_killed_holder_is_passed_over_and_leaves_whole_values(subject: &Subject) {
                 let children = server.children();
                 if let Some(&child) = children.get(round * 7 % children.len().max(1)) {
                     kill(child);
+                    wait_for_the_end_of(child);
                 }
             }
             pause(200);

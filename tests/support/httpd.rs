@@ -12,7 +12,12 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use super::{Client, Mpm, Response, Setup, log, poll, sql::Database, wait_for};
+use super::{
+    Client, Mpm, Response, Setup, log, poll,
+    process::{may_accept, parent_of},
+    sql::Database,
+    wait_for,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -81,12 +86,15 @@ impl Httpd {
         pids.filter(|&pid| parent_of(pid) == Some(self.pid())).collect()
     }
 
-    /// SIGUSR1; returns when the new generation serves.
+    /// SIGUSR1; returns when the new generation serves, and the old one takes no connection any more.
     pub fn graceful(&self) {
+        let old = self.children();
         self.renew(Signal::USR1);
+        let is_prefork = self.setup.mpm == Mpm::Prefork;
+        poll(PATIENCE, || (!old.iter().any(|&child| may_accept(child, is_prefork))).then_some(()));
     }
 
-    /// SIGUSR1; returns when nobody but the new generation serves, with all its children. httpd starts those one by one: one that came late would
+    /// The same, and nobody but the new generation is there, with all its children. httpd starts those one by one: one that came late would
     /// answer with what it was started for after the next of these. Where idle ones are enough, worker leaves it at fewer than it began with.
     pub fn graceful_for_all(&self) {
         let old = self.children();
@@ -276,14 +284,6 @@ fn settle() {
 
 fn pid_of(process: &Child) -> Pid {
     Pid::from_child(process)
-}
-
-/// None for what is gone or only waits to be reaped. The name in `pid (name) state parent ...` may hold anything.
-fn parent_of(pid: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let (state, parent) = (fields.next()?, fields.next()?);
-    (state != "Z").then_some(parent.parse().ok()?)
 }
 
 fn read(path: &Path) -> String {

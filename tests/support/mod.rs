@@ -28,6 +28,7 @@ pub mod locks;
 mod log;
 pub mod members;
 pub mod memory;
+pub mod process;
 pub mod redis;
 pub mod sessions;
 mod setup;

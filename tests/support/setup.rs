@@ -66,7 +66,7 @@ FloorDir "@ROOT@/floor"
 
 pub struct Setup {
     room: TempDir,
-    mpm: Mpm,
+    pub(super) mpm: Mpm,
     workers: u32,
     /// The line that loads `session_module`.
     session: String,

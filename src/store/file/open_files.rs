@@ -56,14 +56,10 @@ impl OpenFile {
         Ok(OpenFile { file: file?, key, access, of: Here::mark(), forks, inode: OnceLock::new() })
     }
 
-    /// Two processes with one open file would not keep each other off.
-    pub fn is_of_this_process(&self) -> bool {
-        self.of.is_here()
-    }
-
-    /// No other process has it open too. Whoever dies while it has the lock would leave that to the other.
-    fn is_of_no_other(&self) -> bool {
-        self.is_of_this_process() && self.forks.is_some() && self.forks == forks()
+    /// No process has it open that was forked, or did fork. The two would not keep each other off, and if one dies while it has the lock, the
+    /// other would have it.
+    pub fn is_of_no_other(&self) -> bool {
+        self.of.is_here() && self.forks.is_some() && self.forks == forks()
     }
 
     /// Whether a path leads to it.

@@ -30,11 +30,11 @@ pub struct RecordFile<'p> {
     file: Arc<OpenFile>,
     path: &'p Path,
     is_locked: Cell<bool>,
-    /// Bytes of the file, as far as its header was read.
-    size: Cell<Option<u64>>,
+    /// Of the file, as far as it was read.
+    is_small: Cell<bool>,
 }
 
-/// A lock is given back by name: a process that was forked meanwhile has the file open too, so to close it here would not do.
+/// A lock is given back by name: a process that is forked meanwhile has the file open too, so to close it here would not do.
 impl Drop for RecordFile<'_> {
     fn drop(&mut self) {
         if self.is_locked.get() {
@@ -49,13 +49,13 @@ impl<'p> RecordFile<'p> {
     }
 
     pub fn of(file: Arc<OpenFile>, path: &'p Path) -> RecordFile<'p> {
-        RecordFile { file, path, is_locked: Cell::new(false), size: Cell::new(None) }
+        RecordFile { file, path, is_locked: Cell::new(false), is_small: Cell::new(false) }
     }
 
-    /// That which stayed open when this was loaded, if it did, in this process.
+    /// That which stayed open when this was loaded, if it did, and nobody forked since.
     pub fn kept(path: &'p Path, key: Key, loaded: &Blob) -> Option<RecordFile<'p>> {
         let file: Arc<OpenFile> = Arc::clone(loaded.kept.as_ref()?).downcast().ok()?;
-        let is_usable = file.key == key && file.is_of_this_process();
+        let is_usable = file.key == key && file.is_of_no_other();
         is_usable.then(|| RecordFile::of(file, path))
     }
 
@@ -64,12 +64,9 @@ impl<'p> RecordFile<'p> {
         Blob { kept: Some(Arc::clone(&self.file) as Kept), ..blob }
     }
 
+    /// As [`RecordFile::newest_unlocked`] found it.
     pub fn is_small(&self) -> bool {
-        self.size.get().is_some_and(|size| size <= SMALL)
-    }
-
-    pub fn has_header(&self, header: &Header) {
-        self.size.set(Some(header.file_size()));
+        self.is_small.get()
     }
 
     pub fn open_file(&self) -> &Arc<OpenFile> {
@@ -202,6 +199,7 @@ impl<'p> RecordFile<'p> {
     pub fn newest_unlocked(&self) -> Result<Option<Blob>> {
         let mut room = [0; FIRST_READ];
         let Some(view) = View::read(self, &mut room)? else { return Ok(None) };
+        self.is_small.set(view.header.file_size() <= SMALL);
         let Some((slot, head)) = view.claimed_newest() else { return Ok(None) };
         view.blob(slot, &head)
     }

@@ -34,7 +34,7 @@ pub type Room = [u8; FIRST_READ];
 /// What one read shows of a file, and more where a record is large.
 pub struct View<'f> {
     of: &'f RecordFile<'f>,
-    header: Header,
+    pub header: Header,
     heads: [SlotState; 2],
     /// The beginning of the file, up to [`FIRST_READ`].
     first: &'f [u8],
@@ -52,7 +52,6 @@ impl<'f> View<'f> {
         if first.len() < FIRST_READ && (first.len() as u64) < header.file_size() {
             return Ok(None);
         }
-        of.has_header(&header);
         let mut view = View { of, header, heads: [SlotState::Empty; 2], first };
         for slot in 0..2 {
             let Some(head) = view.part(header.slot_offset(slot), SLOT_HEAD)? else { return Ok(None) };
