@@ -1,4 +1,4 @@
-//! Whether code runs in the process that began it, told without a system call. Knows nothing of sessions.
+//! Whether code runs in the process that began it, and whether that forked meanwhile, told without a system call. Knows nothing of sessions.
 #![allow(unsafe_code)]
 
 use std::sync::OnceLock;

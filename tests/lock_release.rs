@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use support::process::open_files;
 use support::{Client, Httpd, Mpm, mpm_tests};
 
 /// So long the next request of a session may take. It takes a few milliseconds; a machine that does ten other things may need more,
@@ -33,8 +34,7 @@ fn begin_large_session(httpd: &Httpd) -> Client {
 
 /// Those that the children have open.
 fn open_session_files(httpd: &Httpd) -> usize {
-    let open = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let files = httpd.children().into_iter().flat_map(open).filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    let files = httpd.children().into_iter().flat_map(open_files);
     files.filter(|path| path.starts_with(httpd.dir())).count()
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use mod_session_rs::store::Store;
 use support::members::{CONF, all_are_there, members, number};
 use support::memory;
+use support::process::open_files;
 use support::sessions::shift;
 use support::{Client, Httpd, Mpm, mpm_tests};
 
@@ -22,8 +23,7 @@ fn server(mpm: Mpm) -> Httpd {
 /// How often a process has the file open, and how often mapped.
 fn uses(process: u32) -> (usize, usize) {
     let is_it = |text: &Path| text.to_string_lossy().contains("sessions.mem");
-    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
-    let open = descriptors.filter(|fd| fs::read_link(fd.path()).is_ok_and(|target| is_it(&target))).count();
+    let open = open_files(process).filter(|file| is_it(file)).count();
     let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
     (open, maps.lines().filter(|line| is_it(Path::new(line))).count())
 }

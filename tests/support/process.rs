@@ -1,6 +1,6 @@
 //! What /proc tells of a process.
 
-use std::{collections::HashSet, fs};
+use std::{collections::HashSet, fs, path::PathBuf};
 
 /// None for what is gone or only waits to be reaped. The name in `pid (name) state parent ...` may hold anything.
 pub fn parent_of(pid: u32) -> Option<u32> {
@@ -16,11 +16,16 @@ pub fn has_ended(pid: u32) -> bool {
     parent_of(pid).is_none() && threads <= 1
 }
 
+/// What its descriptors lead to; nothing for a process that is gone.
+pub fn open_files(pid: u32) -> impl Iterator<Item = PathBuf> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
+}
+
 /// Whether it may take the next connection: it listens, and does not serve one alone.
 pub fn may_accept(pid: u32, serves_one_alone: bool) -> bool {
-    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let targets = open.filter_map(|entry| Some(fs::read_link(entry.path()).ok()?.to_str()?.to_owned()));
-    let sockets: HashSet<_> = targets.filter_map(|target| Some(target.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())).collect();
+    let inode = |file: PathBuf| Some(file.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned());
+    let sockets: HashSet<_> = open_files(pid).filter_map(inode).collect();
     let has_one = |states: &[&str]| sockets_in(states).iter().any(|socket| sockets.contains(socket));
     has_one(&[LISTEN]) && !(serves_one_alone && has_one(&[ESTABLISHED, CLOSE_WAIT]))
 }

@@ -1,5 +1,5 @@
-//! Session files that stay open for the next request of their session: to open one costs more than all else that the system does
-//! for a request.
+//! Session files that stay open for the next request of their session: to open and close one costs as much as all else that the system
+//! does for a request.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
